@@ -1,0 +1,27 @@
+"""The commands of `python -m tools`: each is the function `main` of the module of its name."""
+
+from importlib import import_module
+from importlib.util import find_spec
+
+import typer
+
+from tools import setup
+
+app = typer.Typer(
+    help="fieldmqtt's host side. The make targets call these.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command("setup")
+def _setup() -> None:
+    """Bring what the project needs into .venv and .toolchain."""
+    raise typer.Exit(setup.main([]))
+
+
+for _name in ("demo", "check", "sizes", "bench"):
+    if find_spec(f"tools.{_name}"):
+        app.command(_name)(import_module(f"tools.{_name}").main)

@@ -1,0 +1,213 @@
+"""`make demo`: a sensor board made of this computer publishes to a local broker, shown live."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import paho.mqtt.client as paho
+import typer
+from paho.mqtt.enums import CallbackAPIVersion
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from tools.broker import Broker, BrokerError, local_broker
+from tools.device import Device
+from tools.toolchain import ToolchainMissing
+
+PREFIX = "fieldmqtt"
+_INTERVAL_S = 1
+_REFRESH_S = 0.1
+_GOODBYE_S = 2
+_PATIENCE_S = 15  # without a reading for so long after the start, something is wrong
+_NOT_SHOWN = ("seq", "t", "link")
+
+Seconds = Annotated[float | None, typer.Option(min=1, help="End after so many seconds; without it Ctrl-C ends it.")]
+
+
+@dataclass
+class Board:
+    """What is known about one board, from its messages alone."""
+
+    state: str = "?"
+    received: int = 0
+    lost: int = 0
+    last: dict[str, Any] = field(default_factory=dict)
+    seen: float = 0.0
+    _next: int | None = None
+
+    def add(self, reading: dict[str, Any]) -> None:
+        """Count a reading; a gap in `seq` is a loss, a `seq` that starts again is a board that did."""
+        seq = int(reading["seq"])
+        if self._next is not None and seq > self._next:
+            self.lost += seq - self._next
+        self._next = seq + 1
+        self.received += 1
+        self.last, self.seen = reading, time.monotonic()
+
+
+class Watcher:
+    """Subscribes to every board below PREFIX and keeps what they say."""
+
+    def __init__(self, port: int) -> None:
+        self.boards: dict[str, Board] = {}
+        self.news: list[str] = []  # lines for those who cannot see the table
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="fieldmqtt-demo")
+        self._client.on_connect = lambda client, *_: client.subscribe(f"{PREFIX}/#", qos=1)
+        self._client.on_message = self._on_message
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    @property
+    def received(self) -> int:
+        """Readings of all boards."""
+        return sum(board.received for board in self.boards.values())
+
+    @property
+    def lost(self) -> int:
+        """Gaps in the sequence numbers of all boards."""
+        return sum(board.lost for board in self.boards.values())
+
+    def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:
+        name, _, kind = message.topic.removeprefix(f"{PREFIX}/").partition("/")
+        board = self.boards.setdefault(name, Board())
+        text = message.payload.decode(errors="replace")
+        try:
+            if kind == "reading":
+                board.add(json.loads(text))
+            elif kind == "state":
+                board.state = _state(text)
+            else:
+                return
+        except (ValueError, TypeError, KeyError) as error:
+            text = f"{text}   (not understood: {error})"
+        self.news.append(f"{name} {kind}: {text}")
+
+
+def _state(text: str) -> str:
+    """The state is a word, or JSON with a field of that name."""
+    if not text.startswith("{"):
+        return text.strip('"')
+    return str(json.loads(text)["state"])
+
+
+def _table(watcher: Watcher) -> Table:
+    table = Table("board", "state", "last reading", "age", "received", "lost", title="Readings", expand=True)
+    for name, board in sorted(watcher.boards.items()):
+        colour = {"online": "green", "offline": "red"}.get(board.state, "yellow")
+        shown = "  ".join(f"[dim]{escape(key)}[/] {escape(_short(value))}" for key, value in _fields(board.last))
+        age = f"{time.monotonic() - board.seen:.1f} s" if board.seen else ""
+        counts = f"{board.received}", f"[{'red' if board.lost else 'dim'}]{board.lost}[/]"
+        table.add_row(escape(name), f"[{colour}]{escape(board.state)}[/]", shown, age, *counts)
+    return table
+
+
+def _fields(reading: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    return ((key, value) for key, value in reading.items() if key not in _NOT_SHOWN)
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def config(port: int) -> dict[str, Any]:
+    """config.json of the device."""
+    return {
+        "name": "demo",
+        "mqtt": {"server": "127.0.0.1", "port": port, "prefix": PREFIX},
+        "interval": _INTERVAL_S,
+    }
+
+
+@contextmanager
+def _screen(console: Console, watcher: Watcher, hint: str) -> Iterator[Callable[[], None]]:
+    """Gives a function that shows what is new: a live table on a terminal, lines elsewhere."""
+
+    def print_news() -> None:
+        while watcher.news:
+            print(watcher.news.pop(0), flush=True)
+
+    if not console.is_terminal:
+        yield print_news
+        print_news()
+        return
+    with Live(console=console, refresh_per_second=4) as live:
+
+        def update() -> None:
+            watcher.news.clear()
+            live.update(Group(_table(watcher), f"[dim]{hint}[/]"))
+
+        yield update
+        update()
+
+
+def _watch(watcher: Watcher, device: Device, seconds: float | None, show: Callable[[], None]) -> None:
+    """Until the time is up, Ctrl-C, or nothing is to be hoped for."""
+    began = time.monotonic()
+    while device.running:
+        show()
+        passed = time.monotonic() - began
+        if (seconds and passed >= seconds) or (passed > _PATIENCE_S and not watcher.received):
+            return
+        time.sleep(_REFRESH_S)
+
+
+def _say_goodbye(watcher: Watcher, device: Device) -> None:
+    """Stop the device, and wait for its last message."""
+    device.stop()
+    deadline = time.monotonic() + _GOODBYE_S
+    while any(board.state == "online" for board in watcher.boards.values()) and time.monotonic() < deadline:
+        time.sleep(_REFRESH_S)
+
+
+def _explain(device: Device, broker: Broker) -> None:
+    """Nothing arrived: say what is known, and what to try."""
+    print("No reading arrived. The last lines of the device:")
+    print("\n".join(f"  {line}" for line in device.lines[-15:]) or "  (none)")
+    print("The last lines of the broker:")
+    print("\n".join(f"  {line}" for line in broker.log().splitlines()[-5:]) or "  (none)")
+    print("To try: `make test` shows what does not work here; DEMO_SECONDS=60 gives a slow computer more time.")
+
+
+def _run(console: Console, seconds: float | None) -> tuple[int, int]:
+    """Run the demo; returns how many readings were received, and lost."""
+    with local_broker() as broker:
+        if broker.name != "mosquitto":
+            console.print("There is no mosquitto here: the demo uses the embedded broker amqtt.")
+        console.print(f"Broker {broker.name} at {broker.url}; topics {PREFIX}/#", highlight=False)
+        end = f"Ends after {seconds:g} s." if seconds else "Ctrl-C ends it."
+        hint = f"{end} Any MQTT client can watch: 127.0.0.1 port {broker.port}, topic {PREFIX}/#"
+        watcher = Watcher(broker.port)
+        with Device(config(broker.port)) as device:
+            with _screen(console, watcher, hint) as show:
+                with suppress(KeyboardInterrupt):
+                    _watch(watcher, device, seconds, show)
+                _say_goodbye(watcher, device)
+            if not watcher.received:
+                _explain(device, broker)
+        watcher.close()
+    return watcher.received, watcher.lost
+
+
+def main(seconds: Seconds = None) -> None:
+    """Show a sensor board on this computer publishing to a local broker."""
+    console = Console()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # broker and device must end with us
+    try:
+        received, lost = _run(console, seconds)
+    except (ToolchainMissing, BrokerError, OSError) as error:
+        print(error)
+        raise typer.Exit(1) from None
+    print(f"demo: {received} readings received, {lost} lost")
+    raise typer.Exit(0 if received else 1)
