@@ -1,0 +1,191 @@
+"""The asyncio client: the same names, awaited. Here is only the waiting.
+
+Two tasks drive the connection while it is wanted: one is woken by the stream, the other by the clock.
+Whoever awaits something sleeps until one of them has handled a packet, and looks then.
+"""
+
+import asyncio
+from errno import ENOTCONN
+from time import ticks_diff, ticks_ms
+
+from micropython import const
+
+from .connection import Connection
+from .subscriptions import UNWANTED, WANTED
+
+# Longest pause of the clock's task, ms: the precision of all deadlines.
+_TICK = const(50)
+
+# Messages that wait for `async for`. When it is full nothing more is read, and TCP lets the broker wait.
+_QUEUE = const(8)
+
+
+class AsyncMQTTClient(Connection):
+    """An MQTT client whose connection is served in the background. See Connection for the constructor.
+
+    Callbacks are plain functions. Messages that no callback claims are for `async for message in client`.
+    Deadlines, exceptions and what is kept are as in MQTTClient. Any number of tasks may publish at once.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._progress = asyncio.Event()
+        self._messages = []
+        self._reader = self._clock = None
+
+    async def __aenter__(self):
+        await self.connect()
+        return self
+
+    async def __aexit__(self, kind, error, traceback):
+        await self.disconnect()
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        """Return the next message. Ends with disconnect(), raises when the connection is lost for good."""
+        while not self._messages:
+            if not self._clock:
+                raise self.error or StopAsyncIteration
+            await self._progress.wait()
+        return self._messages.pop(0)
+
+    async def connect(self, clean_session=None, timeout=None, *, wait=True):
+        """Connect; return whether the broker had kept this client's session. See MQTTClient.connect."""
+        self._begin(clean_session, len(self._servers) if wait else -1)
+        if not self._clock:
+            self._clock = asyncio.create_task(self._run())
+        if wait:
+            deadline = self._deadline(timeout)
+            try:
+                while not self.isconnected():
+                    await self._wait(deadline)
+            finally:
+                if not self.isconnected():
+                    self._close()
+        return self._protocol.session_present
+
+    async def reconnect(self):
+        """Drop the connection and connect again to the same session."""
+        return await self.connect(False)
+
+    async def disconnect(self):
+        """Tell the broker and close; the last will is not published. Raises nothing when there is no connection."""
+        deadline = self._deadline(None)
+        self._farewell()
+        try:
+            while self._unfinished(0):
+                await self._wait(deadline)
+        except OSError:
+            pass  # dead already
+        self._close()
+
+    async def publish(self, topic, msg, retain=False, qos=0, wait=True):
+        """Send a message; return its packet identifier (None at QoS 0). See MQTTClient.publish."""
+        try:
+            packet_id = self._protocol.publish(topic, msg, retain, qos)
+            if packet_id == 0:
+                return None
+        except OSError as error:
+            self._failed(error)
+            packet_id = None
+        deadline = self._deadline(None)
+        while packet_id is None:
+            if not (wait or qos or self.isconnected()):
+                raise OSError(ENOTCONN, "not connected")
+            await self._wait(deadline)
+            packet_id = self._offer(topic, msg, retain, qos)
+        self._flush()
+        while wait and self._unfinished(packet_id) and not self._delivering:
+            await self._wait(deadline)
+        return packet_id if qos else None
+
+    async def subscribe(self, topic, qos=0, *, callback=None, wait=True):
+        """Subscribe to a topic filter or a list of them; return the QoS granted. See MQTTClient.subscribe."""
+        entries = self._want(topic, qos, callback, WANTED)
+        if wait:
+            await self._await(entries)
+            return self._granted(entries)
+
+    async def unsubscribe(self, topic, *, wait=True):
+        """Unsubscribe a topic filter or a list of them."""
+        entries = self._want(topic, 0, None, UNWANTED)
+        if wait:
+            await self._await(entries)
+
+    async def ping(self):
+        """Send PINGREQ now. Keep alive does so by itself."""
+        if self.isconnected():
+            self._ping(ticks_ms())
+            self._flush()
+
+    async def flush(self, timeout=None):
+        """Wait until every message at QoS 1 and 2 is acknowledged, for example before a deep sleep."""
+        deadline = self._deadline(timeout)
+        while self.pending() or self._unfinished(0):
+            await self._wait(deadline)
+
+    async def _await(self, entries):
+        deadline = self._deadline(None)
+        while not self._answered(entries):
+            await self._wait(deadline)
+
+    # One turn of waiting until a deadline.
+    async def _wait(self, deadline):
+        now = ticks_ms()
+        if ticks_diff(deadline, now) <= 0:
+            self._expire()
+        self._check()
+        await self._progress.wait()
+
+    # The clock's task: connects, keeps alive, and lets waiters look at their deadlines.
+    async def _run(self):
+        while self._state:
+            self._turn()
+            if self.isconnected():
+                if not self._reader:
+                    self._reader = asyncio.create_task(self._read())
+                await asyncio.sleep_ms(min(_TICK, self.due(ticks_ms())))
+            else:
+                await asyncio.sleep_ms(5 if self._transport else _TICK)
+        self._clock = None
+        self._tell()
+
+    # The stream's task: woken when there is something to read, or room for what is left to write.
+    async def _read(self):
+        while self.isconnected():
+            if not self._turn():
+                await _ready(self._transport.stream, self._writing())
+            elif len(self._messages) >= _QUEUE:
+                await asyncio.sleep_ms(0)
+        self._reader = None
+
+    def _turn(self):
+        event = len(self._messages) < _QUEUE and self.step(ticks_ms())
+        self._tell()
+        return event
+
+    # Wake everybody who waits; the flag itself is never left set.
+    def _tell(self):
+        self._progress.set()
+        self._progress.clear()
+
+    def _unclaimed(self, message):
+        if self._callback:
+            self._callback(message.topic, message.payload)
+        else:
+            self._messages.append(message)
+
+    def _close(self):
+        reader, self._reader = self._reader, None
+        if reader and reader is not asyncio.current_task():
+            reader.cancel()
+        super()._close()
+
+
+# Wait for a stream, as asyncio's own streams do: one awaits the io queue of the loop (MicroPython's
+# asyncio.core, which aioespnow uses in the same way). The plain generator is what an await compiles to.
+def _ready(stream, writing):
+    queue = asyncio.core._io_queue
+    yield queue.queue_write(stream) if writing else queue.queue_read(stream)

@@ -1,0 +1,387 @@
+"""The life of a connection, as one state machine that never waits.
+
+    idle -> opening -> greeting -> online -> (lost) -> resting -> opening -> ...
+
+`step(now)` advances it by at most one packet. Both clients are built on this class and add only the
+waiting: they call step() when the stream is ready or `due(now)` milliseconds have passed. `now` is
+`time.ticks_ms()`.
+"""
+
+import os
+from errno import EAGAIN, ECONNABORTED, ENOTCONN, ETIMEDOUT
+from time import ticks_add, ticks_diff, ticks_ms
+
+from micropython import const
+
+from .outbox import Outbox
+from .protocol import CONNACK, PUBLISH, Protocol, to_bytes
+from .subscriptions import GRANTED, REFUSED, check_filter
+from .transport import Transport, not_yet, resolve
+from .wire import MQTTException
+
+_IDLE = const(0)  # nothing is wanted
+_RESTING = const(1)  # until _due, then the next attempt
+_OPENING = const(2)  # TCP connects
+_GREETING = const(3)  # TLS handshake, CONNECT and CONNACK
+_ONLINE = const(4)
+
+_FOREVER = const(-1)
+
+# Packets that answer one of ours: CONNACK, PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK, PINGRESP.
+_ANSWERS = (0x20, 0x40, 0x50, 0x70, 0x90, 0xB0, 0xD0)
+
+# A connection that lasted shorter than this does not end the backoff, so that two clients with
+# the same identifier, which throw each other out, do so ever more rarely.
+_STABLE = const(30000)  # ms
+
+_TAKEN_OVER = const(0x8E)  # reason code "session taken over" (MQTT 5, section 3.14.2.1)
+
+
+class Connection:
+    """What MQTTClient and AsyncMQTTClient have in common: settings, state machine, callbacks.
+
+    client_id, user, password, topics and payloads: str (sent as UTF-8) or bytes.
+    server: a host name or address, (host, port), or a list of these, tried in turn.
+    port: 0 stands for 1883, or 8883 with TLS. keepalive and timeout: seconds; timeout is the
+    deadline of every operation. ssl: an SSLContext, or True for one made from ssl_params.
+    auto_reconnect=False: a lost connection raises. max_packet: the largest packet that is received,
+    bytes. tx_size: room for a packet to be sent, bytes. window: most messages in flight.
+    backoff: (first, longest) pause between attempts, seconds.
+    Raises ValueError for settings that cannot work.
+    """
+
+    # Instances get these when they are first set: a small instance is a fast one.
+    message = None  # the Message being delivered
+    error = None  # why the connection was lost, or could not be made, last
+    on_connect = on_disconnect = on_publish = None
+    _callback = _will = _transport = None
+    _address = None  # of the broker whose turn it is, once resolved
+    _broker = 0  # whose turn it is
+    _failures = 0  # since a connection was stable last
+    _since = 0  # when it went online
+    _attempts = 0  # left before giving up; negative: for ever
+    _delivering = False
+
+    def __init__(
+        self,
+        client_id,
+        server,
+        port=0,
+        user=None,
+        password=None,
+        keepalive=60,
+        ssl=None,
+        ssl_params={},  # noqa: B006 (never changed)
+        *,
+        insecure=False,
+        version=4,
+        timeout=10,
+        clean_session=True,
+        auto_reconnect=True,
+        max_packet=4096,
+        tx_size=1024,
+        outbox=None,
+        window=20,
+        backoff=(1, 60),
+    ):
+        if version != 4:
+            raise ValueError("version: 4 (MQTT 3.1.1) is what there is")
+        if not 0 <= keepalive <= 65535:
+            raise ValueError("keepalive: 0 to 65535 s")
+        if ssl is True:
+            from .tls import context
+
+            ssl = context(ssl_params, insecure)
+        self._ssl = ssl
+        self._hostname = ssl_params.get("server_hostname")
+        self._servers = server if isinstance(server, list) else [server]
+        self._port = port or (8883 if ssl else 1883)
+        self._login = (to_bytes(client_id), to_bytes(user), to_bytes(password), keepalive)
+        self._keepalive = keepalive * 750  # ms from a sign of life to PINGREQ, and from that to the end
+        self._timeout = int(timeout * 1000)
+        self._backoff = backoff
+        self._protocol = Protocol(outbox or Outbox(), tx_size, max_packet, window)
+        self.clean_session = clean_session
+        self.auto_reconnect = auto_reconnect
+        self._state = _IDLE
+        self._due = 0  # when the state ends that the connection is in; online: when PINGREQ or its answer is due
+        self._asked = False  # a PINGREQ has not been answered
+
+    # --- What the user asks, without waiting --------------------------------------------
+
+    def set_callback(self, f):
+        """Call f(topic, payload), both bytes, for messages whose filter has no callback of its own."""
+        self._callback = f
+
+    def set_last_will(self, topic, msg, retain=False, qos=0):
+        """The message that the broker publishes when this client vanishes. Takes effect at the next connect."""
+        if qos not in (0, 1, 2):
+            raise ValueError("qos: 0, 1 or 2")
+        self._will = (self._protocol.topic(topic), to_bytes(msg), retain, qos)
+
+    def isconnected(self):
+        """True from CONNACK until the connection is lost."""
+        return self._state == _ONLINE
+
+    def pending(self):
+        """Messages at QoS 1 and 2 that were accepted and are not finished."""
+        return self._protocol.outbox.pending
+
+    def _begin(self, clean_session, attempts):
+        self._close()
+        if clean_session is not None:
+            self.clean_session = clean_session
+        self._protocol.connect(*self._login, self.clean_session, self._will)  # what cannot work says so here
+        self._protocol.reset(None)
+        self._attempts = attempts
+        self._state = _RESTING
+        self._due = ticks_ms()
+        self.error = None
+
+    def _offer(self, topic, msg, retain, qos):
+        """Protocol.publish, with a lost connection as «not now»."""
+        try:
+            return self._protocol.publish(topic, msg, retain, qos)
+        except OSError as error:
+            self._failed(error)
+            return None
+
+    def _failed(self, error):
+        if not not_yet(error):
+            self._lost(error)
+
+    def _unfinished(self, packet_id):
+        """True while a message is on its way: QoS 0 until it is written, else until it is acknowledged."""
+        if packet_id > 0:
+            return self._protocol.outbox.find(packet_id) >= 0
+        return self._state == _ONLINE and self._protocol.writing()
+
+    def _want(self, topic, qos, callback, state):
+        """Note filters to be subscribed or unsubscribed; return their entries."""
+        filters = [to_bytes(t) for t in (topic if isinstance(topic, (list, tuple)) else (topic,))]
+        if not filters or qos not in (0, 1, 2):
+            raise ValueError("subscribe: at least one filter, qos 0, 1 or 2")
+        for topic_filter in filters:
+            check_filter(topic_filter)
+            self._protocol.fits(topic_filter)
+        entries = [self._protocol.subscriptions.want(f, state) for f in filters]
+        for entry in entries:
+            entry.options = qos
+            entry.callback = callback
+        if self._state == _ONLINE:
+            self._protocol.subscribe()
+            self._flush()
+        return entries
+
+    def _answered(self, entries):
+        """True when the broker has answered for all these entries."""
+        for entry in entries:
+            if entry.state not in (GRANTED, REFUSED) and entry in self._protocol.subscriptions.entries:
+                return False
+        return True
+
+    def _granted(self, entries):
+        """Return the QoS granted, an int for one filter, else a list. Raises MQTTException if one was refused."""
+        refused = [entry for entry in entries if entry.state == REFUSED]
+        for entry in refused:
+            self._protocol.subscriptions.entries.remove(entry)
+        if refused:
+            names = b", ".join([entry.topic_filter for entry in refused]).decode()
+            raise MQTTException(refused[0].reason_code, "subscription refused: " + names)
+        codes = [entry.reason_code for entry in entries]
+        return codes[0] if len(codes) == 1 else codes
+
+    # --- The state machine ---------------------------------------------------------------
+
+    def step(self, now):
+        """Advance by at most one packet; return its type, 0 for none. Never waits, but getaddrinfo may.
+
+        Callbacks are called from here, and what they raise is passed on.
+        """
+        event = 0
+        try:
+            if self._state == _ONLINE:
+                event = self._online(now)
+            elif self._state != _IDLE:
+                event = self._connect(now)
+        except (OSError, ValueError, MemoryError) as error:
+            self._failed(error)
+        if event == PUBLISH:
+            self._deliver()
+        elif event == CONNACK:
+            if self.on_connect:
+                self.on_connect(self._protocol.session_present)
+        elif self._protocol.finished:
+            packet_id = self._protocol.finished
+            self._protocol.finished = 0
+            if self.on_publish:
+                self.on_publish(packet_id)
+        return event
+
+    def due(self, now):
+        """Milliseconds until step() has something to do although the stream is silent."""
+        if self._state == _IDLE or (self._state == _ONLINE and not self._keepalive):
+            return 60000
+        return max(0, ticks_diff(self._due, now))
+
+    def _online(self, now):
+        protocol = self._protocol
+        event = protocol.receive()
+        if event in _ANSWERS:
+            self._alive(now)
+        elif not event and self._keepalive and ticks_diff(now, self._due) >= 0:
+            if self._asked:
+                raise OSError(ETIMEDOUT, "no PINGRESP")
+            self._ping(now)
+        if protocol.subscriptions.changed:
+            protocol.subscribe()
+        protocol.flush()
+        return event
+
+    # Both directions have been seen to work: PINGREQ is due after 3/4 of the keep alive time. If that
+    # has no answer within another 3/4, the link is lost: 1.5 times keepalive after the last sign of life.
+    def _alive(self, now):
+        self._asked = False
+        self._due = ticks_add(now, self._keepalive)
+
+    def _ping(self, now):
+        self._protocol.ping()
+        self._alive(now)
+        self._asked = True
+
+    def _connect(self, now):
+        late = ticks_diff(now, self._due) >= 0
+        if self._state == _RESTING:
+            if late:
+                self._open(now)
+            return 0
+        if late:
+            raise OSError(ETIMEDOUT, "connecting")
+        if self._state == _OPENING:
+            if not self._transport.connected():
+                return 0
+            self._greet()
+        return self._await_connack(now)
+
+    def _open(self, now):
+        self._due = ticks_add(now, self._timeout)
+        host, port = self._server()
+        if self._address is None:
+            self._address = resolve(host, port)
+        self._transport = Transport(self._address)
+        self._state = _OPENING
+
+    # Host and port of the broker whose turn it is.
+    def _server(self):
+        server = self._servers[self._broker]
+        host, port = server if isinstance(server, tuple) else (server, self._port)
+        return (host if isinstance(host, str) else host.decode()), port
+
+    def _greet(self):
+        if self._ssl:
+            self._transport.secure(self._ssl, self._hostname or self._server()[0])
+        self._protocol.reset(self._transport.stream)
+        self._protocol.connect(*self._login, self.clean_session, self._will)
+        self._state = _GREETING
+
+    def _await_connack(self, now):
+        protocol = self._protocol
+        protocol.flush()
+        event = 0 if protocol.writing() else protocol.receive()
+        if event:
+            self._state = _ONLINE
+            self._since = now
+            self._alive(now)
+            self._attempts = _FOREVER if self.auto_reconnect else 1
+        return event
+
+    def _flush(self):
+        if self._state == _ONLINE:
+            try:
+                self._protocol.flush()
+            except OSError as error:
+                self._failed(error)
+
+    def _deliver(self):
+        message = self.message = self._protocol.message
+        self._delivering = True
+        try:
+            if not self._protocol.subscriptions.dispatch(message.topic, message.payload):
+                self._unclaimed(message)
+        finally:  # whatever the callback raised: it has had the message, and a broker waits for the answer
+            self._delivering = False
+            self._protocol.acknowledge()
+            self._flush()
+
+    def _unclaimed(self, message):
+        if self._callback:
+            self._callback(message.topic, message.payload)
+
+    # The connection is gone, or could not be made: decide what comes next.
+    def _lost(self, error):
+        now = ticks_ms()
+        online = self._state == _ONLINE
+        self._close()
+        self._address = None
+        if isinstance(error, ValueError):  # so TLS reports a certificate that does not verify
+            error = OSError(ECONNABORTED, "TLS: " + str(error).strip())
+        if online:
+            if ticks_diff(now, self._since) >= _STABLE:
+                self._failures = 0
+            elif self._failures > 1 and not isinstance(error, MQTTException):
+                error = MQTTException(_TAKEN_OVER, "thrown out again and again: is this client_id in use twice?")
+        else:
+            self._broker = (self._broker + 1) % len(self._servers)
+        self._failures += 1
+        self.error = error
+        if self._attempts > 0:
+            self._attempts -= 1
+        if self._attempts:
+            self._state = _RESTING
+            self._due = ticks_add(now, 0 if self._broker and not online else self._pause(error))
+        if online and self.on_disconnect:
+            self.on_disconnect(error)
+
+    # Full jitter: anything up to a limit that doubles with each failure. Who was refused comes back late.
+    def _pause(self, error):
+        longest = int(self._backoff[1] * 1000)
+        limit = min(longest, int(self._backoff[0] * 1000) << min(self._failures - 1, 16))
+        refused = isinstance(error, MQTTException) and error.reason_code in (1, 2, 4, 5)
+        chance = int.from_bytes(os.urandom(4), "big")
+        return longest + chance % (longest + 1) if refused else chance % (limit + 1)
+
+    def _close(self):
+        if self._transport:
+            self._transport.close()
+            self._transport = None
+        self._protocol.reset(None)
+        self._state = _IDLE
+
+    # --- For the clients' waiting ----------------------------------------------------------
+
+    # True when the stream is waited for to take something, too.
+    def _writing(self):
+        return self._state == _OPENING or self._protocol.writing()
+
+    # Queue DISCONNECT and begin to write it.
+    def _farewell(self):
+        if self._state == _ONLINE:
+            self._attempts = 1  # what happens to the connection now is nobody's loss
+            self._protocol.disconnect()
+            self._flush()
+
+    # Raise what makes waiting pointless.
+    def _check(self):
+        if self._delivering:
+            raise OSError(EAGAIN, "inside a callback nothing waits: use wait=False")
+        if self._state == _IDLE:
+            raise self.error or OSError(ENOTCONN, "not connected")
+
+    def _deadline(self, timeout):
+        return ticks_add(ticks_ms(), self._timeout if timeout is None else int(timeout * 1000))
+
+    # A deadline has passed. A packet half written from the caller's buffer can't be finished later.
+    def _expire(self):
+        if not self._protocol.room():
+            self._lost(OSError(ETIMEDOUT, "writing"))
+        raise OSError(ETIMEDOUT, "timeout")

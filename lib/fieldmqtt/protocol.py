@@ -1,0 +1,400 @@
+"""MQTT 3.1.1 packets and session state: calls become bytes, bytes become events.
+
+Nothing here waits, opens a socket, reads a clock or prints. Framing is in `wire`; the messages at
+QoS 1 and 2 are in the outbox, from which they are sent; all other packets are built in `_tx`.
+"""
+
+from collections import namedtuple
+
+from micropython import const
+
+from .subscriptions import GRANTED, REFUSED, SUBACK_PENDING, UNSUBACK_PENDING, UNWANTED, WANTED, Subscriptions
+from .wire import MQTTException, Wire, put_field, put_head
+
+# Packet types with their fixed flags (section 2.2); receive() returns the type.
+_CONNECT = const(0x10)
+CONNACK = const(0x20)
+PUBLISH = const(0x30)
+_PUBACK = const(0x40)
+_PUBREC = const(0x50)
+_PUBREL = const(0x62)
+_PUBCOMP = const(0x70)
+_SUBSCRIBE = const(0x82)
+_SUBACK = const(0x90)
+_UNSUBSCRIBE = const(0xA2)
+_UNSUBACK = const(0xB0)
+_PINGREQ = const(0xC0)
+_PINGRESP = const(0xD0)
+_DISCONNECT = const(0xE0)
+
+# Reason codes for what the peer does wrong (MQTT 5, section 2.4; in 3.1.1 they stay on this side).
+_MALFORMED = const(0x81)
+_PROTOCOL_ERROR = const(0x82)
+_QUOTA = const(0x93)
+
+Message = namedtuple("Message", ("topic", "payload", "retain", "qos", "dup", "properties"))
+
+
+def to_bytes(text):
+    """Return str as UTF-8, anything else unchanged."""
+    return text.encode() if isinstance(text, str) else text
+
+
+class Protocol(Wire):
+    """The packets and the session of one client.
+
+    Events of receive() leave their result in attributes: `session_present` and `message`.
+    """
+
+    level = 4  # MQTT 3.1.1, section 3.1.2.2
+    _suback_codes = (0, 1, 2, 0x80)
+
+    # Instances get these when they are first set: a small instance is a fast one.
+    session_present = False
+    message = None
+    finished = 0  # the packet identifier of the message that was acknowledged to the end last
+    _last_id = 0
+    _reply = 0  # the acknowledgement that acknowledge() sends
+    _reply_id = 0
+
+    def __init__(self, outbox, tx_size, max_packet, window):
+        super().__init__(tx_size, max_packet)
+        self.outbox = outbox
+        self.subscriptions = Subscriptions()
+        self.window = window  # most PUBLISH packets in flight
+        self._checked = self._topic = None
+        self._topic_size = 0
+
+    def reset(self, stream):
+        """Forget what belongs to a connection and go on with a stream (None: there is none). Keep the session."""
+        super().reset(stream)
+        self.online = False  # CONNACK has come
+        if self._reply:
+            self._reply = 0
+
+    # --- Sending -------------------------------------------------------------------------
+
+    def connect(self, client_id, user, password, keepalive, clean_session, will):
+        """Queue CONNECT. will: None or (topic, payload, retain, qos). Raises ValueError if it cannot be."""
+        flags = 2 if clean_session else 0
+        parts = [client_id]
+        if will:
+            flags |= 4 | will[3] << 3 | (32 if will[2] else 0)
+            parts += will[:2]
+        if user is not None:
+            flags |= 128
+            parts.append(user)
+        if password is not None:
+            flags |= 64
+            parts.append(password)
+        if flags & 192 == 64:
+            raise ValueError("password without user")
+        if not (client_id or clean_session):
+            raise ValueError("clean_session=False needs a client_id")
+        self._packet(_CONNECT, 10 + sum(2 + len(p) for p in parts))
+        self._put(b"MQTT")
+        at = self._tx_end
+        self._tx[at] = self.level
+        self._tx[at + 1] = flags
+        self._tx_end = at + 2
+        self._put_int(keepalive)
+        for part in parts:
+            self._put(part)
+
+    def publish(self, topic, payload, retain, qos):
+        """Send or store a message. Return 0: written; its packet identifier: stored, for flush() to write;
+        -1: QoS 0 and being written; None: not now (no room, or QoS 0 and not online), nothing changed.
+
+        Raises ValueError for a message that can never be sent, the stream's OSError with nothing changed.
+        At QoS 0 the part of a long payload that is not in tx yet is not copied: it must not change until
+        flush() has written it. Allocates nothing for bytes (but see there); before MicroPython 1.26 two slices.
+        """
+        if topic is not self._checked:
+            self._check_topic(topic)
+        if qos:
+            return self._store(qos, payload, retain)
+        try:
+            size = self._topic_size
+            end = size + len(payload) + 2
+            if self._tx_end or end > self._clear:
+                return self._queue(payload, retain)
+            # The usual case, written out: everything in one write, and no state to keep.
+            tx = self._tx
+            tx[0] = 0x31 if retain else 0x30
+            at = 4
+            if end > 127:
+                tx[1], tx[2] = end & 0x7F | 0x80, end >> 7
+                at = 5
+            else:
+                tx[1] = end
+            tx[at - 2], tx[at - 1] = size >> 8, size & 0xFF
+            size += at
+            tx[at:size] = self._topic
+            end += at - 2
+            tx[size:end] = payload
+        except (TypeError, NotImplementedError):  # how a bytearray says that a str is no bytes
+            return self._queue(payload, retain)
+        n = self.stream.write(tx, 0, end)
+        if n == end:
+            return 0
+        self._tx_start, self._tx_end = n or 0, end
+        return -1
+
+    # The topic that is published to most is the one of the last time: check and encode it once.
+    def _check_topic(self, topic):
+        name = self.topic(topic)
+        self._topic = name
+        self._topic_size = len(name)
+        self._checked = topic
+
+    def topic(self, topic):
+        """Return a topic name as bytes. Raises ValueError for one that can't be published to."""
+        name = to_bytes(topic)
+        if not name or b"+" in name or b"#" in name or b"\0" in name or len(name) > len(self._tx) - 12:
+            raise ValueError("topic: not empty, without + # NUL, shorter than tx_size")
+        return name
+
+    # QoS 0 into tx behind what is there, the payload as far as it fits.
+    def _queue(self, payload, retain):
+        payload = memoryview(to_bytes(payload))
+        length = len(payload)
+        if not self.online or self._body_end or self.room() < self._topic_size + 12:
+            return None
+        tx = self._tx
+        at = self._begin(tx, self._tx_end, PUBLISH | (1 if retain else 0), self._topic_size + length + 2)
+        fit = min(length, len(tx) - at)
+        tx[at : at + fit] = payload[:fit]
+        self._tx_end = at + fit
+        if fit < length:
+            self._body = payload
+            self._body_start = fit
+            self._body_end = length
+            self._body_first = False
+            self._clear = 0
+        return -1
+
+    # QoS 1 and 2 into the outbox.
+    def _store(self, qos, payload, retain):
+        if qos not in (1, 2):
+            raise ValueError("qos: 0, 1 or 2")
+        payload = to_bytes(payload)
+        remaining = self._topic_size + len(payload) + 4
+        size = remaining + (2 if remaining < 128 else 3 if remaining < 16384 else 4)
+        outbox = self.outbox
+        at = outbox.reserve(size)
+        if at < 0:
+            return None
+        packet_id = self._new_id()
+        buf = outbox.buffer
+        at = self._begin(buf, at, PUBLISH | qos << 1 | (1 if retain else 0), remaining)
+        buf[at] = packet_id >> 8
+        buf[at + 1] = packet_id & 0xFF
+        buf[at + 2 : at + 2 + len(payload)] = payload
+        outbox.commit(packet_id, size)
+        return packet_id
+
+    # The fixed header and the topic of a PUBLISH.
+    def _begin(self, buf, at, head, remaining):
+        if remaining > 268435455:  # section 2.2.3
+            raise ValueError("message too large")
+        return put_field(buf, put_head(buf, at, head, remaining), self._topic)
+
+    def subscribe(self):
+        """Queue one SUBSCRIBE for the filters wanted and one UNSUBSCRIBE for those unwanted, with as many
+        as tx has room for. Call again while `subscriptions.changed`."""
+        self.subscriptions.changed = False
+        self._ask(_SUBSCRIBE, WANTED, SUBACK_PENDING, 3)
+        self._ask(_UNSUBSCRIBE, UNWANTED, UNSUBACK_PENDING, 2)
+
+    def fits(self, topic_filter):
+        """Raise ValueError for a topic filter that tx has no room for."""
+        if len(topic_filter) + 17 > len(self._tx):
+            raise ValueError("topic filter larger than tx_size")
+
+    def _ask(self, kind, state, pending, extra):
+        room = self.room() - 12  # fixed header, and an answer
+        size = 2
+        batch = []
+        for entry in self.subscriptions.entries:
+            need = len(entry.topic_filter) + extra
+            if entry.state != state:
+                continue
+            if size + need > room:
+                self.subscriptions.changed = True
+                break
+            size += need
+            batch.append(entry)
+        if not batch:
+            return
+        packet_id = self._new_id()
+        self._packet(kind, size)
+        self._put_int(packet_id)
+        for i, entry in enumerate(batch):
+            entry.state = pending
+            entry.packet_id = packet_id
+            entry.index = i
+            entry.count = len(batch)
+            self._put(entry.topic_filter)
+            if kind == _SUBSCRIBE:
+                self._tx[self._tx_end] = entry.options
+                self._tx_end += 1
+
+    def ping(self):
+        """Queue PINGREQ. Allocates nothing."""
+        if self.room() >= 8:
+            self._packet(_PINGREQ, 0)
+
+    def disconnect(self):
+        """Queue DISCONNECT."""
+        if self.room() >= 8:
+            self._packet(_DISCONNECT, 0)
+
+    def acknowledge(self):
+        """Queue the acknowledgement of the message that receive() delivered last."""
+        if self._reply:
+            self._answer(self._reply, self._reply_id)
+            self._reply = 0
+
+    # Take the next message from the outbox, as far as the window allows.
+    def _next(self):
+        outbox = self.outbox
+        if not (outbox.unsent and self.online and outbox.in_flight < self.window):
+            return False
+        packet_id = outbox.next()
+        if packet_id:
+            if outbox.start == outbox.end:
+                self._answer(_PUBREL, packet_id)
+            else:
+                self._body = outbox.buffer
+                self._body_start = outbox.start
+                self._body_end = outbox.end
+                self._body_first = True
+                self._clear = 0
+        return packet_id
+
+    # --- Receiving -----------------------------------------------------------------------
+
+    def _handle(self, head, at, end):
+        kind = head & 0xF0
+        if not self.online:
+            if head != CONNACK:
+                raise MQTTException(_PROTOCOL_ERROR, "packet before CONNACK")
+            self._connack(at, end)
+        elif kind == PUBLISH:
+            return self._publish(head, at, end)
+        elif head in (_PUBACK, _PUBREC, _PUBREL, _PUBCOMP):
+            self._acknowledged(head, self._ack(at, end))
+        elif head in (_SUBACK, _UNSUBACK):
+            self._subscribed(kind, at, end)
+        elif head != _PINGRESP or at != end:
+            raise MQTTException(_PROTOCOL_ERROR, "unexpected packet %02x" % head)
+        return kind
+
+    # CONNACK (section 3.2). Raises MQTTException with the broker's refusal.
+    def _connack(self, at, end):
+        flags, code = self._rx[at], self._rx[at + 1]
+        if end - at != 2 or flags > 1 or (code and flags):
+            raise MQTTException(_MALFORMED, "CONNACK")
+        if code:
+            from .reasons import text
+
+            raise MQTTException(code, text(code))
+        self.session_present = flags == 1
+        self.online = True
+        self._clear = self._limit
+        self.outbox.rewind(self.session_present)
+        self.subscriptions.rewind(self.session_present)
+
+    def _publish(self, head, at, end):
+        rx = self._rx
+        qos = head >> 1 & 3
+        first = at + 2
+        at = first + (rx[at] << 8 | rx[at + 1]) if first <= end else end + 1
+        topic_end = at
+        if qos:
+            at += 2
+        if at > end or topic_end == first or qos == 3:
+            raise MQTTException(_MALFORMED, "PUBLISH")
+        topic = bytes(self._view[first:topic_end])
+        if b"+" in topic or b"#" in topic or b"\0" in topic:
+            raise MQTTException(_MALFORMED, "topic name")
+        if qos:
+            packet_id = rx[topic_end] << 8 | rx[topic_end + 1]
+            if not packet_id:
+                raise MQTTException(_MALFORMED, "packet identifier 0")
+            self._reply = _PUBACK if qos == 1 else _PUBREC
+            self._reply_id = packet_id
+            if qos == 2 and not self._first_time(packet_id):
+                self.acknowledge()
+                return _PUBREC
+        self.message = Message(topic, bytes(self._view[at:end]), head & 1, qos, head >> 3 & 1, None)
+        return PUBLISH
+
+    def _first_time(self, packet_id):
+        try:
+            return self.outbox.receive(packet_id)
+        except OverflowError:
+            raise MQTTException(_QUOTA, "too much at QoS 2 without PUBREL") from None
+
+    # Return the packet identifier of an acknowledgement.
+    def _ack(self, at, end):
+        packet_id = self._rx[at] << 8 | self._rx[at + 1] if end - at == 2 else 0
+        if not packet_id:
+            raise MQTTException(_MALFORMED, "acknowledgement")
+        return packet_id
+
+    # PUBACK, PUBREC, PUBREL, PUBCOMP (section 4.3). One that nobody waits for is ignored, but PUBREC
+    # and PUBREL are answered: the other side may have lost our answer.
+    def _acknowledged(self, head, packet_id):
+        outbox = self.outbox
+        known = True
+        if head == _PUBREL:
+            outbox.release(packet_id)
+            self._answer(_PUBCOMP, packet_id)
+        elif head == _PUBREC:
+            known = outbox.pubrec(packet_id)
+            self._answer(_PUBREL, packet_id)
+        else:
+            known = outbox.puback(packet_id) if head == _PUBACK else outbox.pubcomp(packet_id)
+            if known:
+                self.finished = packet_id
+        if not known and outbox.waits(packet_id):
+            raise MQTTException(_PROTOCOL_ERROR, "wrong acknowledgement")
+
+    # SUBACK and UNSUBACK (sections 3.9, 3.11). One that nobody waits for is ignored.
+    def _subscribed(self, kind, at, end):
+        packet_id = self._rx[at] << 8 | self._rx[at + 1] if end - at >= 2 else 0
+        wrong = not packet_id or (kind == _UNSUBACK and end - at != 2)
+        for entry in list(self.subscriptions.entries):
+            if wrong:
+                break
+            if entry.packet_id == packet_id:
+                wrong = self._answered(entry, kind, at + 2, end)
+        if wrong:
+            raise MQTTException(_MALFORMED, "SUBACK")
+
+    # One filter of the request that is answered; the reason codes are rx[at:end]. Return whether the answer is wrong.
+    def _answered(self, entry, kind, at, end):
+        entry.packet_id = 0
+        if kind == _UNSUBACK:
+            self.subscriptions.entries.remove(entry)
+            return entry.state != UNSUBACK_PENDING
+        if entry.state != SUBACK_PENDING or end - at != entry.count:
+            return True
+        code = entry.reason_code = self._rx[at + entry.index]
+        entry.state = REFUSED if code & 0x80 else GRANTED
+        return code not in self._suback_codes
+
+    # An acknowledgement of four bytes; receive() has seen to it that there is room.
+    def _answer(self, head, packet_id):
+        self._tx_end = put_head(self._tx, self._tx_end, head, 2)
+        self._put_int(packet_id)
+
+    # The next packet identifier (section 2.3.1): 1 to 65535, skipping those in use.
+    def _new_id(self):
+        packet_id = self._last_id
+        while True:
+            packet_id = packet_id % 65535 + 1
+            if self.outbox.find(packet_id) < 0 and not self.subscriptions.uses(packet_id):
+                self._last_id = packet_id
+                return packet_id

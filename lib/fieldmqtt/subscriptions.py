@@ -1,0 +1,118 @@
+"""The session's topic filters: what was asked for, what the broker granted, who is called.
+
+Subscribing, and subscribing again after a reconnect, are one mechanism: an entry says what
+state its filter should be in, and the protocol sends what is still to be sent.
+"""
+
+from micropython import const
+
+# What an entry waits for. WANTED and UNWANTED are still to be sent.
+WANTED = const(0)
+SUBACK_PENDING = const(1)
+GRANTED = const(2)
+REFUSED = const(3)
+UNWANTED = const(4)
+UNSUBACK_PENDING = const(5)
+
+
+class Subscription:
+    """A topic filter with its options, its callback and the broker's answer in `reason_code`."""
+
+    def __init__(self, topic_filter):
+        self.topic_filter = topic_filter
+        self.state = WANTED
+        self.packet_id = 0  # of the request that waits for its answer
+        self.index = self.count = 0  # which of the request's filters this is, and how many there are
+        self.reason_code = 0
+        self.options = 0
+        self.callback = None
+
+
+class Subscriptions:
+    """The filters of this session, in the order in which they were asked for."""
+
+    def __init__(self):
+        self.entries = []
+        self.changed = False  # something is to be sent
+
+    def want(self, topic_filter, state):
+        """Return the entry of this filter, a new one where there is none, with a state to be sent."""
+        for entry in self.entries:
+            if entry.topic_filter == topic_filter:
+                break
+        else:
+            entry = Subscription(topic_filter)
+            self.entries.append(entry)
+        entry.state = state
+        entry.packet_id = 0  # an answer to what was asked before counts no more
+        self.changed = True
+        return entry
+
+    def uses(self, packet_id):
+        """True while this identifier waits for SUBACK or UNSUBACK."""
+        for entry in self.entries:
+            if entry.packet_id == packet_id:
+                return True
+        return False
+
+    def rewind(self, session_present):
+        """On a fresh connection: without the session everything wanted is to be sent again;
+        with it only what had not been answered."""
+        self.changed = True
+        for entry in list(self.entries):
+            entry.packet_id = 0
+            if entry.state >= UNWANTED:
+                entry.state = UNWANTED
+                if not session_present:
+                    self.entries.remove(entry)
+            elif entry.state != GRANTED or not session_present:
+                entry.state = WANTED
+
+    def dispatch(self, topic, payload):
+        """Call the callback of every filter that matches. Return False when there was none."""
+        found = False
+        for entry in list(self.entries):
+            if entry.callback and matches(entry.topic_filter, topic):
+                found = True
+                entry.callback(topic, payload)
+        return found
+
+
+def matches(topic_filter, topic):
+    """True when the topic name (bytes) matches the topic filter (bytes). Allocates nothing.
+
+    MQTT 3.1.1, section 4.7: `+` stands for one level, `#` for the level above and all below,
+    and neither matches a first level that starts with `$`.
+    """
+    end = len(topic_filter)
+    size = len(topic)
+    f = t = 0
+    if size and topic[0] == 36 and topic_filter[0] != 36:  # $
+        return False
+    while f < end:
+        c = topic_filter[f]
+        if c == 35:  # '#'
+            return True
+        if c == 43:  # '+'
+            while t < size and topic[t] != 47:
+                t += 1
+        elif t < size and topic[t] == c:
+            t += 1
+        else:
+            # "a/#" matches "a" as well
+            return t == size and c == 47 and f + 2 == end and topic_filter[f + 1] == 35
+        f += 1
+    return t == size
+
+
+def check_filter(topic_filter):
+    """Raise ValueError for a topic filter that the specification forbids (section 4.7.1)."""
+    levels = bytes(topic_filter).split(b"/")
+    for i, level in enumerate(levels):
+        wild = b"+" in level or b"#" in level
+        if b"\0" in level or (wild and (len(level) > 1 or (level == b"#" and i + 1 < len(levels)))):
+            break
+    else:
+        if topic_filter:
+            return
+    raise ValueError("topic filter: + and # stand for whole levels, # for the last ones only")

@@ -1,0 +1,78 @@
+"""A non-blocking TCP or TLS stream. What differs between the ports' sockets is hidden here.
+
+A socket is never given a timeout: it is non-blocking from the start, and whoever waits polls with a
+deadline of its own. Only resolve() can block: no port's `getaddrinfo` knows a deadline.
+"""
+
+import gc
+import select
+import socket
+from errno import EAGAIN, EALREADY, EINPROGRESS
+
+from micropython import const
+
+_TCP = const(6)
+
+# "Not yet", as the ports say it: 114 and 115 Linux and lwIP, 118 and 119 ESP-IDF.
+_NOT_YET = (EAGAIN, EALREADY, EINPROGRESS, 118, 119)
+
+
+def not_yet(error):
+    """True for an OSError that only says that a non-blocking stream is not ready."""
+    return error.args and error.args[0] in _NOT_YET
+
+
+def resolve(host, port):
+    """Return what Transport needs to reach host (str). Blocks as long as the resolver does; raises OSError."""
+    return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+
+
+class Transport:
+    """One connection: `stream` with readinto and write, and a way to wait for it."""
+
+    def __init__(self, address):
+        """Begin to connect to what resolve() found. Raises OSError and leaves nothing open then."""
+        gc.collect()  # the socket lost before, and one piece of heap large enough for TLS
+        self.stream = stream = socket.socket(*address[:3])
+        try:
+            stream.setblocking(False)
+            # lwIP has its own number for this option, and takes a wrong one in silence.
+            stream.setsockopt(_TCP, getattr(socket, "TCP_NODELAY", 1), 1)
+            stream.connect(address[-1])
+        except OSError as error:
+            if not not_yet(error):
+                stream.close()
+                raise
+        self._poll = select.poll()
+        self._register(select.POLLOUT)
+
+    def _register(self, flags):
+        self._flags = flags
+        self._poll.register(self.stream, flags)
+
+    def connected(self):
+        """True when connecting has come to an end. If it failed, the first write says why."""
+        return self._poll.poll(0)
+
+    def secure(self, context, hostname):
+        """Put TLS on the stream. The handshake happens in the reads and writes that follow."""
+        self._poll.unregister(self.stream)
+        self.stream = context.wrap_socket(self.stream, server_hostname=hostname, do_handshake_on_connect=False)
+        self._register(select.POLLIN)
+
+    def wait(self, ms, writing):
+        """Wait at most ms for data, or for room when `writing`. Allocates nothing."""
+        flags = select.POLLIN | select.POLLOUT if writing else select.POLLIN
+        if flags != self._flags:
+            self._flags = flags
+            self._poll.modify(self.stream, flags)
+        for _ in self._poll.ipoll(ms):
+            pass
+
+    def close(self):
+        """Close the stream, whatever state it is in."""
+        try:
+            self._poll.unregister(self.stream)
+            self.stream.close()
+        except OSError:
+            pass  # a TLS stream that has failed says so once more
