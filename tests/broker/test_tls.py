@@ -1,0 +1,115 @@
+"""TLS against mosquitto: what verifies connects, what does not is refused, and nothing is verified only on demand."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.certificates import Certificates, Pair
+from tools.broker import Broker, Tls
+
+
+@pytest.fixture(scope="module")
+def brokers(certificates: Certificates) -> Iterator[dict[str, Broker]]:
+    """A broker for each of its certificates; `mutual` asks for the client's as well."""
+    made: dict[str, Broker] = {}
+
+    def start(name: str, pair: Pair, mutual: bool = False) -> None:
+        made[name] = Broker(tls=Tls(pair.pem, pair.key_pem, certificates.ca.pem, require_client=mutual))
+        made[name].start()
+
+    start("good", certificates.server)
+    start("mutual", certificates.server, mutual=True)
+    for name in ("wrong_host", "expired", "self_signed"):
+        start(name, getattr(certificates, name))
+    yield made
+    for broker in made.values():
+        broker.stop()
+
+
+@pytest.mark.parametrize("form", ["pem", "der"])
+def test_verified(device, brokers: dict[str, Broker], certificates: Certificates, form: str) -> None:
+    client = device("live", "try_connect", brokers["good"].port, cafile=getattr(certificates.ca, form))
+    client.line("connected")
+    client.finish()
+
+
+@pytest.mark.parametrize("form", ["pem", "der"])
+def test_cadata(device, brokers: dict[str, Broker], certificates: Certificates, form: str) -> None:
+    client = device("live", "try_connect", brokers["good"].port, cafile=getattr(certificates.ca, form), as_bytes=1)
+    client.line("connected")
+    client.finish()
+
+
+def test_context_of_the_program(device, brokers: dict[str, Broker], certificates: Certificates) -> None:
+    client = device("live", "try_connect", brokers["good"].port, context=certificates.ca.der)
+    client.line("connected")
+    client.finish()
+
+
+@pytest.mark.parametrize("name", ["wrong_host", "expired", "self_signed"])
+def test_not_trusted(device, brokers: dict[str, Broker], certificates: Certificates, name: str) -> None:
+    client = device("live", "try_connect", brokers[name].port, cafile=certificates.ca.der)
+    assert "TLS" in client.line("OSError"), "the error says that it is TLS"
+    client.finish()
+    assert "connected" not in client.output
+    assert "publish" not in brokers[name].log().lower(), "nothing went to a broker that nobody vouches for"
+
+
+@pytest.mark.parametrize("name", ["wrong_host", "expired", "self_signed"])
+def test_insecure_on_demand(device, brokers: dict[str, Broker], name: str) -> None:
+    client = device("live", "try_connect", brokers[name].port, insecure=1)
+    client.line("connected")
+    client.finish()
+
+
+def test_server_hostname(device, brokers: dict[str, Broker], certificates: Certificates) -> None:
+    ca = certificates.ca.der
+    port = brokers["wrong_host"].port
+    client = device("live", "try_connect", port, cafile=ca, server_hostname="broker.example")
+    client.line("connected")
+    client.finish()
+    client = device("live", "try_connect", brokers["good"].port, cafile=ca, server_hostname="broker.example")
+    client.line("OSError")
+    client.finish()
+
+
+@pytest.mark.parametrize("form", ["pem", "der"])
+def test_client_certificate(device, brokers: dict[str, Broker], certificates: Certificates, form: str) -> None:
+    own = certificates.client
+    cert, key = (own.pem, own.key_pem) if form == "pem" else (own.der, own.key_der)
+    client = device("live", "try_connect", brokers["mutual"].port, cafile=certificates.ca.der, cert=cert, key=key)
+    client.line("connected")
+    client.finish()
+
+
+@pytest.mark.parametrize("stranger", [True, False], ids=["of-a-stranger", "none"])
+def test_client_certificate_refused(
+    device, brokers: dict[str, Broker], certificates: Certificates, stranger: bool
+) -> None:
+    pair = certificates.stranger_client
+    own = {"cert": pair.der, "key": pair.key_der} if stranger else {}
+    client = device("live", "try_connect", brokers["mutual"].port, cafile=certificates.ca.der, **own)
+    client.line("OSError")
+    client.finish()
+
+
+def test_plain_client_at_a_tls_broker(device, brokers: dict[str, Broker]) -> None:
+    client = device("live", "try_connect", brokers["good"].port, timeout=0.5)
+    client.line("OSError")
+    client.finish()
+
+
+def test_tls_client_at_a_plain_broker(device, scripted_broker, certificates: Certificates) -> None:
+    client = device("live", "try_connect", scripted_broker.port, cafile=certificates.ca.der, timeout=0.5)
+    peer = scripted_broker.accept()
+    assert peer.read(1) == b"\x16", "a TLS handshake"
+    peer.send(b"\x20\x02\x00\x00 this is not TLS at all")
+    client.line("OSError")
+    client.finish()
+
+
+def test_handshake_that_never_ends(device, scripted_broker, certificates: Certificates) -> None:
+    client = device("live", "try_connect", scripted_broker.port, cafile=certificates.ca.der, timeout=0.5)
+    scripted_broker.accept()
+    assert "ETIMEDOUT" in client.line("OSError", 4)
+    client.finish()

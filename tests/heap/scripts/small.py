@@ -1,0 +1,43 @@
+"""A whole program under a small heap: 300 messages out at every QoS, each coming back."""
+
+import asyncio
+import sys
+
+face, port = sys.argv[1], int(sys.argv[2])
+received = 0
+
+
+def callback(topic, msg):
+    global received
+    received += 1
+
+
+def run():
+    from fieldmqtt import MQTTClient
+
+    client = MQTTClient("small", "127.0.0.1", port, keepalive=30)
+    client.set_callback(callback)
+    client.connect()
+    client.subscribe("out/#", 1)
+    for i in range(300):
+        client.publish("out/" + str(i % 7), str(i), qos=i % 3)
+    while received < 300:
+        client.wait_msg(10)
+    client.disconnect()
+
+
+async def run_async():
+    from fieldmqtt import AsyncMQTTClient
+
+    # asyncio itself takes 6 KB: here smaller buffers make up for it.
+    async with AsyncMQTTClient("small", "127.0.0.1", port, keepalive=30, max_packet=1024, tx_size=512) as client:
+        client.set_callback(callback)
+        await client.subscribe("out/#", 1)
+        for i in range(300):
+            await client.publish("out/" + str(i % 7), str(i), qos=i % 3)
+        while received < 300:
+            await asyncio.sleep_ms(20)
+
+
+run() if face == "sync" else asyncio.run(run_async())
+print("received", received)
