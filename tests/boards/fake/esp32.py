@@ -1,0 +1,5 @@
+"""The module `esp32` of a fake ESP32. Runs under MicroPython."""
+
+
+def raw_temperature():
+    return 122

@@ -1,0 +1,35 @@
+"""The world around a fake board: virtual time, and things that happen at a given moment. Runs under MicroPython.
+
+Nothing here sleeps: `advance()` moves the clock, and what a driver would block for moves it too.
+"""
+
+now = 0  # ms since the board was switched on
+longest_step = 0  # ms, of all link.step() calls so far
+_events = []
+
+
+class Trapped(Exception):
+    """The link did not do what a board in the field needs."""
+
+
+def check(true, text):
+    """Raise Trapped with this text unless it is true."""
+    if not true:
+        raise Trapped(text)
+
+
+def at(seconds, action):
+    """Let `action()` happen at this moment."""
+    _events.append((int(seconds * 1000), action))
+    _events.sort(key=lambda event: event[0])
+
+
+def advance(ms):
+    """Let time pass."""
+    global now
+    end = now + ms
+    while _events and _events[0][0] <= end:
+        moment, action = _events.pop(0)
+        now = max(now, moment)
+        action()
+    now = end
