@@ -66,6 +66,10 @@ class MQTTClient(Connection):
         except OSError as error:
             self._failed(error)
             packet_id = None
+        return self._complete(packet_id, topic, msg, retain, qos, wait)
+
+    # What publish() does when it is not done at once; apart from it, so that the usual case stays light.
+    def _complete(self, packet_id, topic, msg, retain, qos, wait):
         deadline = self._deadline(None)
         while packet_id is None:
             if not (wait or qos or self.isconnected()):
