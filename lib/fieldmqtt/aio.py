@@ -11,19 +11,21 @@ from time import ticks_diff, ticks_ms
 from micropython import const
 
 from .connection import Connection
+from .protocol import PUBLISH
 from .subscriptions import UNWANTED, WANTED
 
 # Longest pause of the clock's task, ms: the precision of all deadlines.
 _TICK = const(50)
 
-# Messages that wait for `async for`. When it is full nothing more is read, and TCP lets the broker wait.
+# Messages that wait for `async for`. When there are so many nothing more is read.
 _QUEUE = const(8)
 
 
 class AsyncMQTTClient(Connection):
     """An MQTT client whose connection is served in the background. See Connection for the constructor.
 
-    Callbacks are plain functions. Messages that no callback claims are for `async for message in client`.
+    Callbacks are plain functions; what they raise goes to the loop's exception handler. Messages that
+    no callback claims are for `async for message in client`.
     Deadlines, exceptions and what is kept are as in MQTTClient. Any number of tasks may publish at once.
     """
 
@@ -53,7 +55,7 @@ class AsyncMQTTClient(Connection):
 
     async def connect(self, clean_session=None, timeout=None, *, wait=True):
         """Connect; return whether the broker had kept this client's session. See MQTTClient.connect."""
-        self._begin(clean_session, len(self._servers) if wait else -1)
+        self._begin(clean_session, len(self._servers) if wait else -1, timeout)
         if not self._clock:
             self._clock = asyncio.create_task(self._run())
         if wait:
@@ -155,14 +157,24 @@ class AsyncMQTTClient(Connection):
     # The stream's task: woken when there is something to read, or room for what is left to write.
     async def _read(self):
         while self.isconnected():
-            if not self._turn():
+            if self._turn():
+                await asyncio.sleep_ms(0)  # a flood must not keep the other tasks out
+            elif self._hold:
+                await asyncio.sleep_ms(_TICK // 5)
+            elif self.isconnected():
                 await _ready(self._transport.stream, self._writing())
-            elif len(self._messages) >= _QUEUE:
-                await asyncio.sleep_ms(0)
         self._reader = None
 
     def _turn(self):
-        event = len(self._messages) < _QUEUE and self.step(ticks_ms())
+        event = 0
+        try:
+            self._hold = len(self._messages) >= _QUEUE
+            event = self.step(ticks_ms())
+        except Exception as error:  # from a callback; these tasks must go on, so the loop's handler has it
+            event = PUBLISH
+            task = asyncio.current_task()
+            context = {"message": "exception in a callback", "exception": error, "future": task}
+            asyncio.get_event_loop().call_exception_handler(context)
         self._tell()
         return event
 

@@ -25,7 +25,7 @@ class MQTTClient(Connection):
         Tries every broker of the list once and raises the last one's OSError or MQTTException.
         wait=False: return at once and keep trying, from check_msg() and all that waits.
         """
-        self._begin(clean_session, len(self._servers) if wait else -1)
+        self._begin(clean_session, len(self._servers) if wait else -1, timeout)
         if wait:
             deadline = self._deadline(timeout)
             try:

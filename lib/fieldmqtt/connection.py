@@ -30,8 +30,8 @@ _FOREVER = const(-1)
 # Packets that answer one of ours: CONNACK, PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK, PINGRESP.
 _ANSWERS = (0x20, 0x40, 0x50, 0x70, 0x90, 0xB0, 0xD0)
 
-# A connection that lasted shorter than this does not end the backoff, so that two clients with
-# the same identifier, which throw each other out, do so ever more rarely.
+# The backoff ends when a broker still answers so long after CONNACK; so two clients with the same
+# identifier, which throw each other out, do so ever more rarely.
 _STABLE = const(30000)  # ms
 
 _TAKEN_OVER = const(0x8E)  # reason code "session taken over" (MQTT 5, section 3.14.2.1)
@@ -61,6 +61,7 @@ class Connection:
     _since = 0  # when it went online
     _attempts = 0  # left before giving up; negative: for ever
     _delivering = False
+    _hold = False  # nothing is read for now: TCP lets the broker wait
 
     def __init__(
         self,
@@ -127,13 +128,16 @@ class Connection:
         """Messages at QoS 1 and 2 that were accepted and are not finished."""
         return self._protocol.outbox.pending
 
-    def _begin(self, clean_session, attempts):
+    # Start anew, with so many attempts (negative: for ever). Every broker gets its share of the timeout.
+    def _begin(self, clean_session, attempts, timeout=None):
+        self._farewell()
         self._close()
         if clean_session is not None:
             self.clean_session = clean_session
         self._protocol.connect(*self._login, self.clean_session, self._will)  # what cannot work says so here
         self._protocol.reset(None)
         self._attempts = attempts
+        self._patience = (self._timeout if timeout is None else int(timeout * 1000)) // len(self._servers)
         self._state = _RESTING
         self._due = ticks_ms()
         self.error = None
@@ -226,11 +230,11 @@ class Connection:
 
     def _online(self, now):
         protocol = self._protocol
-        event = protocol.receive()
+        event = 0 if self._hold else protocol.receive()
         if event in _ANSWERS:
             self._alive(now)
         elif not event and self._keepalive and ticks_diff(now, self._due) >= 0:
-            if self._asked:
+            if self._asked and not self._hold:
                 raise OSError(ETIMEDOUT, "no PINGRESP")
             self._ping(now)
         if protocol.subscriptions.changed:
@@ -241,6 +245,8 @@ class Connection:
     # Both directions have been seen to work: PINGREQ is due after 3/4 of the keep alive time. If that
     # has no answer within another 3/4, the link is lost: 1.5 times keepalive after the last sign of life.
     def _alive(self, now):
+        if ticks_diff(now, self._since) >= _STABLE:
+            self._failures = 0
         self._asked = False
         self._due = ticks_add(now, self._keepalive)
 
@@ -264,7 +270,7 @@ class Connection:
         return self._await_connack(now)
 
     def _open(self, now):
-        self._due = ticks_add(now, self._timeout)
+        self._due = ticks_add(now, self._patience)
         host, port = self._server()
         if self._address is None:
             self._address = resolve(host, port)
@@ -326,9 +332,7 @@ class Connection:
         if isinstance(error, ValueError):  # so TLS reports a certificate that does not verify
             error = OSError(ECONNABORTED, "TLS: " + str(error).strip())
         if online:
-            if ticks_diff(now, self._since) >= _STABLE:
-                self._failures = 0
-            elif self._failures > 1 and not isinstance(error, MQTTException):
+            if self._failures > 1 and not isinstance(error, MQTTException):
                 error = MQTTException(_TAKEN_OVER, "thrown out again and again: is this client_id in use twice?")
         else:
             self._broker = (self._broker + 1) % len(self._servers)
