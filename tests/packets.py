@@ -90,6 +90,12 @@ SENT_CONNECT = (
         + b"\x00\x07m\xc3\xbcller\x00\x03\xe2\x82\xac",
     ),
     (
+        "user name of 300 bytes",
+        {"client_id": "a", "user": "u" * 300},
+        None,
+        b"\x10\xbb\x02" + _M + b"\x82\x00\x3c\x00\x01a\x01\x2c" + b"u" * 300,
+    ),
+    (
         "remaining length of two bytes",
         {"client_id": "a", "user": "u" * 113},
         None,
@@ -126,6 +132,13 @@ SENT_PUBLISH = (
     ("remaining length 128", {"topic": "t", "msg": b"x" * 125}, None, b"\x30\x80\x01\x00\x01t" + b"x" * 125),
     ("remaining length 16383", {"topic": "t", "msg": b"x" * 16380}, None, b"\x30\xff\x7f\x00\x01t" + b"x" * 16380),
     ("remaining length 16384", {"topic": "t", "msg": b"x" * 16381}, None, b"\x30\x80\x80\x01\x00\x01t" + b"x" * 16381),
+    ("topic of 300 bytes", {"topic": "t" * 300, "msg": "x"}, None, b"\x30\xaf\x02\x01\x2c" + b"t" * 300 + b"x"),
+    (
+        "topic of 300 bytes, QoS 1",
+        {"topic": "t" * 300, "msg": "x", "qos": 1},
+        1,
+        b"\x32\xb1\x02\x01\x2c" + b"t" * 300 + b"\x00\x01x",
+    ),
     (
         "remaining length 128, QoS 1",
         {"topic": "t", "msg": b"x" * 123, "qos": 1},
@@ -150,6 +163,12 @@ SENT_SUBSCRIBE = (
     ("granted less", ("t", 2), b"\x82\x06\x00\x01\x00\x01t\x02", b"\x90\x03\x00\x01\x00"),
     ("wildcards", ("+/a/#", 1), b"\x82\x0a\x00\x01\x00\x05+/a/#\x01", b"\x90\x03\x00\x01\x01"),
     ("beyond ASCII", ("zähler/#", 0), b"\x82\x0e\x00\x01\x00\x09z\xc3\xa4hler/#\x00", b"\x90\x03\x00\x01\x00"),
+    (
+        "filter of 300 bytes",
+        ("f" * 300, 0),
+        b"\x82\xb1\x02\x00\x01\x01\x2c" + b"f" * 300 + b"\x00",
+        b"\x90\x03\x00\x01\x00",
+    ),
     (
         "three filters",
         (["a", b"b/+", "#"], 1),
@@ -200,6 +219,7 @@ RECEIVED_PUBLISH = (
         b"\x30\x0e\x00\x07z\xc3\xa4hler21\xc2\xb0C",
         b"",
     ),
+    ("topic of 300 bytes", (b"t" * 300, b"x", False, 0, False), b"\x30\xaf\x02\x01\x2c" + b"t" * 300 + b"x", b""),
     ("payload that is not text", (b"t", b"\x00\xff\xc0", False, 0, False), b"\x30\x06\x00\x01t\x00\xff\xc0", b""),
     ("topic of the broker", (b"$SYS/x", b"1", False, 0, False), b"\x30\x09\x00\x06$SYS/x1", b""),
     ("remaining length 127", (b"t", b"x" * 124, False, 0, False), b"\x30\x7f\x00\x01t" + b"x" * 124, b""),

@@ -17,22 +17,28 @@ from .subscriptions import UNWANTED, WANTED
 # Longest pause of the clock's task, ms: the precision of all deadlines.
 _TICK = const(50)
 
-# Messages that wait for `async for`. When there are so many nothing more is read.
+# Messages that wait for `async for`. From _QUEUE on nothing more is read, and TCP lets the broker wait, unless
+# a task waits for an answer, which stands behind them. From _MOST on messages at QoS 0 are dropped, and the first
+# at QoS 1 or 2 ends the reading in any case.
 _QUEUE = const(8)
+_MOST = const(64)
 
 
 class AsyncMQTTClient(Connection):
     """An MQTT client whose connection is served in the background. See Connection for the constructor.
 
     Callbacks are plain functions; what they raise goes to the loop's exception handler. Messages that
-    no callback claims are for `async for message in client`.
+    no callback claims are for `async for message in client`, and acknowledged when they are taken.
+    `dropped` counts messages at QoS 0 for which there was no room.
     Deadlines, exceptions and what is kept are as in MQTTClient. Any number of tasks may publish at once.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._progress = asyncio.Event()
-        self._messages = []
+        self._messages = []  # (message, its acknowledgement)
+        self._waiting = 0  # tasks that wait for an answer
+        self.dropped = 0
         self._reader = self._clock = None
 
     async def __aenter__(self):
@@ -47,11 +53,14 @@ class AsyncMQTTClient(Connection):
 
     async def __anext__(self):
         """Return the next message. Ends with disconnect(), raises when the connection is lost for good."""
-        while not self._messages:
-            if not self._clock:
+        while not self._messages or self._protocol.room() < 8:
+            if not (self._clock or self._messages):
                 raise self.error or StopAsyncIteration
             await self._progress.wait()
-        return self._messages.pop(0)
+        message, reply = self._messages.pop(0)
+        self._protocol.acknowledge(reply)
+        self._flush()
+        return message
 
     async def connect(self, clean_session=None, timeout=None, *, wait=True):
         """Connect; return whether the broker had kept this client's session. See MQTTClient.connect."""
@@ -116,6 +125,24 @@ class AsyncMQTTClient(Connection):
         if wait:
             await self._await(entries)
 
+    async def wait_msg(self, timeout=None):
+        """Wait until a callback has had a message; False: none came within timeout (s; None: for ever)."""
+        before = self.message
+        deadline = None if timeout is None else self._deadline(timeout)
+        while self.message is before:
+            if deadline is not None and ticks_diff(deadline, ticks_ms()) <= 0:
+                return False
+            self._check()
+            await self._progress.wait()
+        return True
+
+    async def check_msg(self, attempts=None):
+        """Let the client work; return whether a callback has had a message. For the likeness to MQTTClient."""
+        before = self.message
+        self._check()
+        await asyncio.sleep_ms(0)
+        return self.message is not before
+
     async def ping(self):
         """Send PINGREQ now. Keep alive does so by itself."""
         if self.isconnected():
@@ -139,7 +166,11 @@ class AsyncMQTTClient(Connection):
         if ticks_diff(deadline, now) <= 0:
             self._expire()
         self._check()
-        await self._progress.wait()
+        self._waiting += 1
+        try:
+            await self._progress.wait()
+        finally:
+            self._waiting -= 1
 
     # The clock's task: connects, keeps alive, and lets waiters look at their deadlines.
     async def _run(self):
@@ -168,7 +199,7 @@ class AsyncMQTTClient(Connection):
     def _turn(self):
         event = 0
         try:
-            self._hold = len(self._messages) >= _QUEUE
+            self._hold = len(self._messages) > (_MOST if self._waiting else _QUEUE - 1)
             event = self.step(ticks_ms())
         except Exception as error:  # from a callback; these tasks must go on, so the loop's handler has it
             event = PUBLISH
@@ -186,8 +217,10 @@ class AsyncMQTTClient(Connection):
     def _unclaimed(self, message):
         if self._callback:
             self._callback(message.topic, message.payload)
+        elif not message.qos and len(self._messages) >= _MOST:
+            self.dropped += 1
         else:
-            self._messages.append(message)
+            self._messages.append((message, self._protocol.postpone()))
 
     def _close(self):
         reader, self._reader = self._reader, None

@@ -14,10 +14,10 @@ from time import ticks_add, ticks_diff, ticks_ms
 from micropython import const
 
 from .outbox import Outbox
-from .protocol import CONNACK, PUBLISH, Protocol, to_bytes
-from .subscriptions import GRANTED, REFUSED, check_filter
+from .protocol import CONNACK, PUBLISH, Protocol
+from .subscriptions import GRANTED, REFUSED, check_filter, topic_name
 from .transport import Transport, not_yet, resolve
-from .wire import MQTTException
+from .wire import MQTTException, to_bytes
 
 _IDLE = const(0)  # nothing is wanted
 _RESTING = const(1)  # until _due, then the next attempt
@@ -86,13 +86,15 @@ class Connection:
         backoff=(1, 60),
     ):
         if version != 4:
-            raise ValueError("version: 4 (MQTT 3.1.1) is what there is")
+            raise ValueError("version: 4 only")
         if not 0 <= keepalive <= 65535:
-            raise ValueError("keepalive: 0 to 65535 s")
+            raise ValueError("keepalive: 0 to 65535")
         if ssl is True:
             from .tls import context
 
             ssl = context(ssl_params, insecure)
+        elif not ssl and (ssl_params or insecure):
+            raise ValueError("ssl_params need ssl=True")
         self._ssl = ssl
         self._hostname = ssl_params.get("server_hostname")
         self._servers = server if isinstance(server, list) else [server]
@@ -118,7 +120,7 @@ class Connection:
         """The message that the broker publishes when this client vanishes. Takes effect at the next connect."""
         if qos not in (0, 1, 2):
             raise ValueError("qos: 0, 1 or 2")
-        self._will = (self._protocol.topic(topic), to_bytes(msg), retain, qos)
+        self._will = (topic_name(topic, 65535), to_bytes(msg), retain, qos)
 
     def isconnected(self):
         """True from CONNACK until the connection is lost."""
@@ -164,7 +166,7 @@ class Connection:
         """Note filters to be subscribed or unsubscribed; return their entries."""
         filters = [to_bytes(t) for t in (topic if isinstance(topic, (list, tuple)) else (topic,))]
         if not filters or qos not in (0, 1, 2):
-            raise ValueError("subscribe: at least one filter, qos 0, 1 or 2")
+            raise ValueError("no filter, or qos not 0, 1, 2")
         for topic_filter in filters:
             check_filter(topic_filter)
             self._protocol.fits(topic_filter)
@@ -333,7 +335,7 @@ class Connection:
             error = OSError(ECONNABORTED, "TLS: " + str(error).strip())
         if online:
             if self._failures > 1 and not isinstance(error, MQTTException):
-                error = MQTTException(_TAKEN_OVER, "thrown out again and again: is this client_id in use twice?")
+                error = MQTTException(_TAKEN_OVER, "client_id in use twice?")
         else:
             self._broker = (self._broker + 1) % len(self._servers)
         self._failures += 1
@@ -377,7 +379,7 @@ class Connection:
     # Raise what makes waiting pointless.
     def _check(self):
         if self._delivering:
-            raise OSError(EAGAIN, "inside a callback nothing waits: use wait=False")
+            raise OSError(EAGAIN, "in a callback: use wait=False")
         if self._state == _IDLE:
             raise self.error or OSError(ENOTCONN, "not connected")
 

@@ -8,8 +8,8 @@ from collections import namedtuple
 
 from micropython import const
 
-from .subscriptions import GRANTED, REFUSED, SUBACK_PENDING, UNSUBACK_PENDING, UNWANTED, WANTED, Subscriptions
-from .wire import MQTTException, Wire, put_field, put_head
+from .subscriptions import Subscriptions, topic_name
+from .wire import MQTTException, Wire, put_field, put_head, to_bytes
 
 # Packet types with their fixed flags (section 2.2); receive() returns the type.
 _CONNECT = const(0x10)
@@ -35,11 +35,6 @@ _QUOTA = const(0x93)
 Message = namedtuple("Message", ("topic", "payload", "retain", "qos", "dup", "properties"))
 
 
-def to_bytes(text):
-    """Return str as UTF-8, anything else unchanged."""
-    return text.encode() if isinstance(text, str) else text
-
-
 class Protocol(Wire):
     """The packets and the session of one client.
 
@@ -54,16 +49,15 @@ class Protocol(Wire):
     message = None
     finished = 0  # the packet identifier of the message that was acknowledged to the end last
     _last_id = 0
-    _reply = 0  # the acknowledgement that acknowledge() sends
-    _reply_id = 0
+    _reply = 0  # what acknowledge() sends: packet type << 16 | packet identifier
 
     def __init__(self, outbox, tx_size, max_packet, window):
         super().__init__(tx_size, max_packet)
         self.outbox = outbox
         self.subscriptions = Subscriptions()
         self.window = window  # most PUBLISH packets in flight
-        self._checked = self._topic = None
-        self._topic_size = 0
+        self._topic = None  # the topic name of the last publish as bytes, and as it was given, if that is constant
+        self._checked = self
 
     def reset(self, stream):
         """Forget what belongs to a connection and go on with a stream (None: there is none). Keep the session."""
@@ -109,68 +103,73 @@ class Protocol(Wire):
         At QoS 0 the part of a long payload that is not in tx yet is not copied: it must not change until
         flush() has written it. Allocates nothing for bytes (but see there); before MicroPython 1.26 two slices.
         """
-        if topic is not self._checked:
-            self._check_topic(topic)
-        if qos:
-            return self._store(qos, payload, retain)
+        # The usual case, written out: the topic of the last time, whose field still stands in tx where it was
+        # put, at 5; one write, and no state to keep.
+        at = self._payload_at
         try:
-            size = self._topic_size
-            end = size + len(payload) + 2
-            if self._tx_end or end > self._clear:
-                return self._queue(payload, retain)
-            # The usual case, written out: everything in one write, and no state to keep.
+            end = at + len(payload)
+            if qos or end > self._clear or topic is not self._placed:
+                return self._publish_any(topic, payload, retain, qos)
             tx = self._tx
-            tx[0] = 0x31 if retain else 0x30
-            at = 4
-            if end > 127:
-                tx[1], tx[2] = end & 0x7F | 0x80, end >> 7
-                at = 5
-            else:
-                tx[1] = end
-            tx[at - 2], tx[at - 1] = size >> 8, size & 0xFF
-            size += at
-            tx[at:size] = self._topic
-            end += at - 2
-            tx[size:end] = payload
+            tx[at:end] = payload
         except (TypeError, NotImplementedError):  # how a bytearray says that a str is no bytes
-            return self._queue(payload, retain)
-        n = self.stream.write(tx, 0, end)
-        if n == end:
+            if not isinstance(payload, str):
+                raise
+            return self.publish(topic, payload.encode(), retain, 0)
+        size = end - 5
+        at = 3
+        if size > 127:
+            tx[3] = size & 0x7F | 0x80
+            size >>= 7
+            at = 2
+        tx[at] = 0x31 if retain else 0x30
+        tx[4] = size
+        size = end - at
+        n = self.stream.write(tx, at, size)
+        if n == size:
             return 0
-        self._tx_start, self._tx_end = n or 0, end
+        self._tx_start, self._tx_end = at + (n or 0), end
+        self._clear = 0
         return -1
 
-    # The topic that is published to most is the one of the last time: check and encode it once.
-    def _check_topic(self, topic):
-        name = self.topic(topic)
-        self._topic = name
-        self._topic_size = len(name)
-        self._checked = topic
-
-    def topic(self, topic):
-        """Return a topic name as bytes. Raises ValueError for one that can't be published to."""
-        name = to_bytes(topic)
-        if not name or b"+" in name or b"#" in name or b"\0" in name or len(name) > len(self._tx) - 12:
-            raise ValueError("topic: not empty, without + # NUL, shorter than tx_size")
-        return name
+    def _publish_any(self, topic, payload, retain, qos):
+        if topic is not self._checked:
+            self._topic = topic_name(topic, len(self._tx) - 12)
+            constant = topic.__class__ is bytes or topic.__class__ is str
+            self._checked = topic if constant else self
+        if qos:
+            return self._store(qos, payload, retain)
+        if not self.online:
+            return None
+        at = 7 + len(self._topic)
+        if at + len(payload) > self._clear:
+            return self._queue(payload, retain)
+        put_field(self._tx, 5, self._topic)
+        self._payload_at = at
+        self._placed = topic
+        done = self.publish(topic, payload, retain, 0)
+        if self._checked is self:  # a topic that may change is looked at anew every time
+            self._placed = self
+        return done
 
     # QoS 0 into tx behind what is there, the payload as far as it fits.
     def _queue(self, payload, retain):
         payload = memoryview(to_bytes(payload))
         length = len(payload)
-        if not self.online or self._body_end or self.room() < self._topic_size + 12:
+        if self._body_end or self.room() < len(self._topic) + 12:
             return None
         tx = self._tx
-        at = self._begin(tx, self._tx_end, PUBLISH | (1 if retain else 0), self._topic_size + length + 2)
+        at = self._begin(tx, self._tx_end, PUBLISH | (1 if retain else 0), len(self._topic) + length + 2)
         fit = min(length, len(tx) - at)
         tx[at : at + fit] = payload[:fit]
         self._tx_end = at + fit
+        self._clear = 0
+        self._placed = self
         if fit < length:
             self._body = payload
             self._body_start = fit
             self._body_end = length
             self._body_first = False
-            self._clear = 0
         return -1
 
     # QoS 1 and 2 into the outbox.
@@ -178,7 +177,7 @@ class Protocol(Wire):
         if qos not in (1, 2):
             raise ValueError("qos: 0, 1 or 2")
         payload = to_bytes(payload)
-        remaining = self._topic_size + len(payload) + 4
+        remaining = len(self._topic) + len(payload) + 4
         size = remaining + (2 if remaining < 128 else 3 if remaining < 16384 else 4)
         outbox = self.outbox
         at = outbox.reserve(size)
@@ -203,39 +202,27 @@ class Protocol(Wire):
         """Queue one SUBSCRIBE for the filters wanted and one UNSUBSCRIBE for those unwanted, with as many
         as tx has room for. Call again while `subscriptions.changed`."""
         self.subscriptions.changed = False
-        self._ask(_SUBSCRIBE, WANTED, SUBACK_PENDING, 3)
-        self._ask(_UNSUBSCRIBE, UNWANTED, UNSUBACK_PENDING, 2)
+        self._ask(_SUBSCRIBE)
+        self._ask(_UNSUBSCRIBE)
 
     def fits(self, topic_filter):
         """Raise ValueError for a topic filter that tx has no room for."""
         if len(topic_filter) + 17 > len(self._tx):
             raise ValueError("topic filter larger than tx_size")
 
-    def _ask(self, kind, state, pending, extra):
-        room = self.room() - 12  # fixed header, and an answer
-        size = 2
-        batch = []
-        for entry in self.subscriptions.entries:
-            need = len(entry.topic_filter) + extra
-            if entry.state != state:
-                continue
-            if size + need > room:
-                self.subscriptions.changed = True
-                break
-            size += need
-            batch.append(entry)
+    def _ask(self, kind):
+        subscribing = kind == _SUBSCRIBE
+        batch = self.subscriptions.batch(subscribing, self.room() - 14)  # fixed header, identifier, an answer
         if not batch:
             return
         packet_id = self._new_id()
-        self._packet(kind, size)
+        size = 3 if subscribing else 2
+        self._packet(kind, 2 + sum(size + len(entry.topic_filter) for entry in batch))
         self._put_int(packet_id)
-        for i, entry in enumerate(batch):
-            entry.state = pending
+        for entry in batch:
             entry.packet_id = packet_id
-            entry.index = i
-            entry.count = len(batch)
             self._put(entry.topic_filter)
-            if kind == _SUBSCRIBE:
+            if subscribing:
                 self._tx[self._tx_end] = entry.options
                 self._tx_end += 1
 
@@ -249,11 +236,24 @@ class Protocol(Wire):
         if self.room() >= 8:
             self._packet(_DISCONNECT, 0)
 
-    def acknowledge(self):
-        """Queue the acknowledgement of the message that receive() delivered last."""
-        if self._reply:
-            self._answer(self._reply, self._reply_id)
+    def postpone(self):
+        """Take over the acknowledgement of the message received last: acknowledge() gets it later. Allocates."""
+        postponed = (self._reply, self.stream)
+        self._reply = 0
+        return postponed
+
+    def acknowledge(self, postponed=None):
+        """Queue the acknowledgement of the message received last, or a postponed one if its connection still lives.
+
+        Needs 8 bytes of room().
+        """
+        reply = self._reply
+        if postponed:
+            reply = postponed[0] if postponed[1] is self.stream else 0
+        else:
             self._reply = 0
+        if reply:
+            self._answer(reply >> 16, reply & 0xFFFF)
 
     # Take the next message from the outbox, as far as the window allows.
     def _next(self):
@@ -301,7 +301,7 @@ class Protocol(Wire):
             raise MQTTException(code, text(code))
         self.session_present = flags == 1
         self.online = True
-        self._clear = self._limit
+        self._limit = min(len(self._tx), 16388)
         self.outbox.rewind(self.session_present)
         self.subscriptions.rewind(self.session_present)
 
@@ -322,8 +322,7 @@ class Protocol(Wire):
             packet_id = rx[topic_end] << 8 | rx[topic_end + 1]
             if not packet_id:
                 raise MQTTException(_MALFORMED, "packet identifier 0")
-            self._reply = _PUBACK if qos == 1 else _PUBREC
-            self._reply_id = packet_id
+            self._reply = (_PUBACK if qos == 1 else _PUBREC) << 16 | packet_id
             if qos == 2 and not self._first_time(packet_id):
                 self.acknowledge()
                 return _PUBREC
@@ -364,30 +363,20 @@ class Protocol(Wire):
     # SUBACK and UNSUBACK (sections 3.9, 3.11). One that nobody waits for is ignored.
     def _subscribed(self, kind, at, end):
         packet_id = self._rx[at] << 8 | self._rx[at + 1] if end - at >= 2 else 0
-        wrong = not packet_id or (kind == _UNSUBACK and end - at != 2)
-        for entry in list(self.subscriptions.entries):
-            if wrong:
-                break
-            if entry.packet_id == packet_id:
-                wrong = self._answered(entry, kind, at + 2, end)
-        if wrong:
-            raise MQTTException(_MALFORMED, "SUBACK")
-
-    # One filter of the request that is answered; the reason codes are rx[at:end]. Return whether the answer is wrong.
-    def _answered(self, entry, kind, at, end):
-        entry.packet_id = 0
+        codes = self._view[at + 2 : end]
+        right = packet_id > 0
         if kind == _UNSUBACK:
-            self.subscriptions.entries.remove(entry)
-            return entry.state != UNSUBACK_PENDING
-        if entry.state != SUBACK_PENDING or end - at != entry.count:
-            return True
-        code = entry.reason_code = self._rx[at + entry.index]
-        entry.state = REFUSED if code & 0x80 else GRANTED
-        return code not in self._suback_codes
+            right = right and not codes
+            codes = None
+        else:
+            for code in codes:
+                right = right and code in self._suback_codes
+        if not right or not self.subscriptions.answered(packet_id, codes):
+            raise MQTTException(_MALFORMED, "SUBACK")
 
     # An acknowledgement of four bytes; receive() has seen to it that there is room.
     def _answer(self, head, packet_id):
-        self._tx_end = put_head(self._tx, self._tx_end, head, 2)
+        self._packet(head, 2)
         self._put_int(packet_id)
 
     # The next packet identifier (section 2.3.1): 1 to 65535, skipping those in use.

@@ -6,6 +6,8 @@ state its filter should be in, and the protocol sends what is still to be sent.
 
 from micropython import const
 
+from .wire import to_bytes
+
 # What an entry waits for. WANTED and UNWANTED are still to be sent.
 WANTED = const(0)
 SUBACK_PENDING = const(1)
@@ -47,6 +49,41 @@ class Subscriptions:
         entry.packet_id = 0  # an answer to what was asked before counts no more
         self.changed = True
         return entry
+
+    def batch(self, subscribing, room):
+        """Return the entries for the next SUBSCRIBE or UNSUBSCRIBE, as many as `room` bytes take; from now on
+        they wait for its answer. `changed` tells whether there are more."""
+        state = WANTED if subscribing else UNWANTED
+        batch = []
+        for entry in self.entries:
+            if entry.state == state:
+                room -= len(entry.topic_filter) + 3
+                if room < 0:
+                    self.changed = True
+                    break
+                batch.append(entry)
+        for i, entry in enumerate(batch):
+            entry.state = SUBACK_PENDING if subscribing else UNSUBACK_PENDING
+            entry.index = i
+            entry.count = len(batch)
+        return batch
+
+    def answered(self, packet_id, codes):
+        """Take the reason codes of a SUBACK, or None for UNSUBACK. Return False for an answer to something else."""
+        for entry in list(self.entries):
+            if entry.packet_id != packet_id:
+                continue
+            entry.packet_id = 0
+            if codes is None:
+                self.entries.remove(entry)
+                if entry.state != UNSUBACK_PENDING:
+                    return False
+            elif entry.state != SUBACK_PENDING or len(codes) != entry.count:
+                return False
+            else:
+                entry.reason_code = codes[entry.index]
+                entry.state = REFUSED if entry.reason_code & 0x80 else GRANTED
+        return True
 
     def uses(self, packet_id):
         """True while this identifier waits for SUBACK or UNSUBACK."""
@@ -115,4 +152,12 @@ def check_filter(topic_filter):
     else:
         if topic_filter:
             return
-    raise ValueError("topic filter: + and # stand for whole levels, # for the last ones only")
+    raise ValueError("topic filter: + and # stand alone, # last")
+
+
+def topic_name(topic, longest):
+    """Return a topic name as bytes. Raises ValueError for one that can't be published to (section 4.7)."""
+    name = to_bytes(topic)
+    if not name or b"+" in name or b"#" in name or b"\0" in name or len(name) > longest:
+        raise ValueError("topic: empty, too long, or with + # NUL")
+    return name

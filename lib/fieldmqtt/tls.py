@@ -37,16 +37,19 @@ def _data(value):
     return value.encode() if isinstance(value, str) else value
 
 
-# Ports before MicroPython 1.29 refuse PEM: then its first block is turned into DER here.
+# Ports before MicroPython 1.29 refuse PEM: then the first certificate or key of it is turned into DER here.
 def _load(load, *data):
     try:
         load(*data)
     except ValueError:
-        if b"-----BEGIN" not in data[0]:
+        if not any(b"-----BEGIN" in item for item in data):
             raise
         load(*[_der(item) for item in data])
 
 
 def _der(pem):
-    block = pem[pem.find(b"-----BEGIN") :].split(b"-----")
-    return a2b_base64(block[2]) if len(block) > 2 else pem
+    parts = pem.split(b"-----")
+    for i in range(1, len(parts) - 1):
+        if parts[i].startswith(b"BEGIN") and not parts[i].endswith(b"PARAMETERS"):
+            return a2b_base64(parts[i + 1])
+    return pem

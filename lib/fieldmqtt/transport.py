@@ -24,7 +24,14 @@ def not_yet(error):
 
 def resolve(host, port):
     """Return what Transport needs to reach host (str). Blocks as long as the resolver does; raises OSError."""
-    return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+    try:
+        found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    except OSError as error:
+        raise OSError(error.args[0], "no address for " + host) from None
+    for address in found:
+        if address[0] == socket.AF_INET:
+            return address
+    return found[0]
 
 
 class Transport:

@@ -26,6 +26,11 @@ class MQTTException(OSError):
         self.reason = reason
 
 
+def to_bytes(text):
+    """Return str as UTF-8, anything else unchanged."""
+    return text.encode() if isinstance(text, str) else text
+
+
 def put_head(buf, at, head, remaining):
     """Write a fixed header (section 2.2) into buf: type and flags, Remaining Length. Return where it ends."""
     buf[at] = head
@@ -61,11 +66,13 @@ class Wire:
     _body_start = 0
     _body_first = False  # True: before tx, a record of the outbox; False: after it, a long payload
 
+    _payload_at = 0
+
     def __init__(self, tx_size, max_packet):
+        self._placed = self  # the topic whose field is at tx[5:_payload_at]; self: none
         self._tx = bytearray(tx_size)
         self._rx = bytearray(max_packet)
         self._view = memoryview(self._rx)
-        self._limit = min(tx_size - 5, 16383)
         self.reset(None)
 
     def reset(self, stream):
@@ -74,7 +81,8 @@ class Wire:
         self._tx_start = self._tx_end = 0
         self._start = self._have = 0  # unread bytes are rx[start:have]
         self._body_end = 0
-        self._clear = 0  # the Remaining Length that tx takes at once when it is empty; 0 with a body or offline
+        # How far a PUBLISH may reach in tx to go out at once: _limit, which is 0 offline; 0 while anything is queued.
+        self._clear = self._limit = 0
 
     def room(self):
         """Bytes free for packets. None while a long payload is being written: it must not be interrupted."""
@@ -95,7 +103,6 @@ class Wire:
                 if self._body_start == self._body_end:
                     self._body = None
                     self._body_end = 0
-                    self._clear = self._limit
             elif self._tx_end:
                 n = self.stream.write(self._tx, self._tx_start, self._tx_end - self._tx_start)
                 if not n:
@@ -104,6 +111,7 @@ class Wire:
                 if self._tx_start == self._tx_end:
                     self._tx_start = self._tx_end = 0
             elif not self._next():
+                self._clear = self._limit
                 return
 
     def receive(self):
@@ -163,6 +171,8 @@ class Wire:
     def _packet(self, head, remaining):
         if remaining + 5 > self.room():
             raise ValueError("packet of %d bytes: raise tx_size" % remaining)
+        self._clear = 0
+        self._placed = self  # the topic that stands in tx stands there no more
         self._tx_end = put_head(self._tx, self._tx_end, head, remaining)
 
     def _put(self, value):

@@ -195,6 +195,25 @@ def test_async_for(run_client, shared_mosquitto: Broker) -> None:
     assert messages[:-1] == [f"message b'in/{i}' b'{i}' 0" for i in range(30)]
 
 
+def test_publish_can_be_cancelled(run_client, shared_mosquitto: Broker) -> None:
+    with listener(shared_mosquitto.port, "many") as receiver:
+        client = run_client("live", "cancel_publish", "asyncio", shared_mosquitto.port)
+        payloads = []
+        while b"last" not in payloads:
+            payloads.append(receiver.next().payload)
+        client.line("pending 0")
+        client.finish()
+        assert len(set(payloads)) == len(payloads), "exactly once"
+        assert {b"1", b"3", b"5", b"7", b"9"} <= set(payloads)
+
+
+def test_disconnect_ends_the_iteration(run_client, shared_mosquitto: Broker) -> None:
+    client = run_client("live", "disconnect_ends_iteration", "asyncio", shared_mosquitto.port)
+    client.line("iteration ended")
+    client.line("again True")
+    client.finish()
+
+
 def test_waiting_for_a_message_can_be_cancelled(run_client, shared_mosquitto: Broker) -> None:
     client = run_client("live", "one_task_stops", "asyncio", shared_mosquitto.port)
     client.line("nothing came")

@@ -93,6 +93,18 @@ def test_client_certificate_refused(
     client.finish()
 
 
+def test_comes_back_over_tls(device, certificates: Certificates) -> None:
+    pair = certificates.server
+    with Broker(tls=Tls(pair.pem, pair.key_pem, certificates.ca.pem)) as broker:
+        client = device("live", "stay", broker.port, cafile=certificates.ca.der, subscribe="news/#")
+        client.line("ready")
+        for _ in range(2):
+            broker.kill()
+            client.line("lost")
+            broker.start()
+            client.line("online False")
+
+
 def test_plain_client_at_a_tls_broker(device, brokers: dict[str, Broker]) -> None:
     client = device("live", "try_connect", brokers["good"].port, timeout=0.5)
     client.line("OSError")

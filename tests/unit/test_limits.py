@@ -131,7 +131,10 @@ def test_connecting_in_the_background():
     session.client.connect(wait=False)
     assert not session.client.isconnected()
     session.client.publish("t", "early", qos=1, wait=False)
-    raised(OSError, session.client.publish, "t", "now", wait=False)
+    start = session.clock.now
+    error = raised(OSError, session.client.publish, "t", "now", wait=False)
+    assert error.args[0] == 107, error  # ENOTCONN
+    assert session.clock.now == start, "nobody waits"
     session.pump(5000)
     broker.accepts = lambda sock: None
     session.pump(70_000)

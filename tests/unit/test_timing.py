@@ -233,6 +233,8 @@ def test_refused_login_backs_off_long():
 def test_takeover_does_not_ping_pong():
     broker = Broker()
     session = Session(broker, backoff=(1, 60)).connected()
+    reasons = []
+    session.client.on_disconnect = reasons.append
     # The other client of the same name comes back each time: the broker closes the connection soon after CONNACK.
     broker.answers[CONNECT] = lambda packet: packets.CONNACK
     for _ in range(3000):
@@ -241,6 +243,9 @@ def test_takeover_does_not_ping_pong():
             sock.hang_up()
         session.pump(100)
     assert 3 <= len(broker.connections) <= 40, len(broker.connections)
+    last = reasons[-1]
+    assert isinstance(last, session.module.MQTTException) and last.reason_code == 0x8E, "session taken over"
+    assert "client_id" in str(last), "it says what to look for"
 
 
 def test_backoff_is_over_after_a_stable_connection():

@@ -54,7 +54,7 @@ async def session(new):
 
 async def stay(new):
     """Stay, come back, say what comes; publish what standard input says, with `retain` if it says so."""
-    client = new(backoff=(0.1, 0.5), clean_session=settings.get("clean_session", 1))
+    client = new(backoff=(0.1, 0.5), clean_session=settings.get("clean_session", 1), **_tls())
     tell_events(client)
     collect(client)
     if "will" in settings:
@@ -176,6 +176,41 @@ async def one_task_stops(new):
             print("nothing came")
         await client.publish("in/a", "after", qos=1)
         print((await client.__anext__()).payload)
+
+
+async def cancel_publish(new):
+    """A publish that is cancelled while it waits disturbs nobody (asyncio only)."""
+    async with new() as client:
+        tasks = [asyncio.create_task(client.publish("many", str(i), qos=2)) for i in range(10)]
+        await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        for task in tasks:
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+        await client.publish("many", "last", qos=2)
+        print("pending", client.pending())
+
+
+async def disconnect_ends_iteration(new):
+    """disconnect() ends `async for` in another task, and a publish that waits (asyncio only)."""
+    client = new()
+    await client.connect()
+
+    async def reader():
+        async for message in client:
+            print("message", message.payload)
+        print("iteration ended")
+
+    task = asyncio.create_task(reader())
+    await client.subscribe("in/#")
+    await asyncio.sleep(0.05)
+    await client.disconnect()
+    await asyncio.wait_for(task, 2)
+    async with client:  # it can be used again
+        print("again", client.isconnected())
 
 
 main(globals())
