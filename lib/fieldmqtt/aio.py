@@ -10,7 +10,7 @@ from time import ticks_diff, ticks_ms
 
 from micropython import const
 
-from .connection import Connection
+from .calls import Calls
 from .protocol import PUBLISH
 from .subscriptions import UNWANTED, WANTED
 
@@ -24,7 +24,7 @@ _QUEUE = const(8)
 _MOST = const(64)
 
 
-class AsyncMQTTClient(Connection):
+class AsyncMQTTClient(Calls):
     """An MQTT client whose connection is served in the background. See Connection for the constructor.
 
     Callbacks are plain functions; what they raise goes to the loop's exception handler. Messages that
@@ -65,8 +65,7 @@ class AsyncMQTTClient(Connection):
     async def connect(self, clean_session=None, timeout=None, *, wait=True):
         """Connect; return whether the broker had kept this client's session. See MQTTClient.connect."""
         self._begin(clean_session, len(self._servers) if wait else -1, timeout)
-        if not self._clock:
-            self._clock = asyncio.create_task(self._run())
+        self._clock = asyncio.create_task(self._run())  # an older one ends, if it still runs
         if wait:
             deadline = self._deadline(timeout)
             try:
@@ -84,13 +83,15 @@ class AsyncMQTTClient(Connection):
     async def disconnect(self):
         """Tell the broker and close; the last will is not published. Raises nothing when there is no connection."""
         deadline = self._deadline(None)
-        self._farewell()
         try:
+            while not self._farewell():
+                await self._wait(deadline)
             while self._unfinished(0):
                 await self._wait(deadline)
         except OSError:
             pass  # dead already
         self._close()
+        self.error = None
 
     async def publish(self, topic, msg, retain=False, qos=0, wait=True):
         """Send a message; return its packet identifier (None at QoS 0). See MQTTClient.publish."""
@@ -107,9 +108,11 @@ class AsyncMQTTClient(Connection):
                 raise OSError(ENOTCONN, "not connected")
             await self._wait(deadline)
             packet_id = self._offer(topic, msg, retain, qos)
+        stream = self._protocol.stream
         self._flush()
-        while wait and self._unfinished(packet_id) and not self._delivering:
+        while wait and self._unfinished(packet_id):
             await self._wait(deadline)
+        self._written(packet_id, stream)
         return packet_id if qos else None
 
     async def subscribe(self, topic, qos=0, *, callback=None, wait=True):
@@ -174,7 +177,8 @@ class AsyncMQTTClient(Connection):
 
     # The clock's task: connects, keeps alive, and lets waiters look at their deadlines.
     async def _run(self):
-        while self._state:
+        me = asyncio.current_task()
+        while self._state and self._clock is me:
             self._turn()
             if self.isconnected():
                 if not self._reader:
@@ -182,7 +186,8 @@ class AsyncMQTTClient(Connection):
                 await asyncio.sleep_ms(min(_TICK, self.due(ticks_ms())))
             else:
                 await asyncio.sleep_ms(5 if self._transport else _TICK)
-        self._clock = None
+        if self._clock is me:
+            self._clock = None
         self._tell()
 
     # The stream's task: woken when there is something to read, or room for what is left to write.

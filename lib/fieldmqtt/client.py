@@ -3,18 +3,18 @@
 from errno import ENOTCONN
 from time import sleep_ms, ticks_diff, ticks_ms
 
-from .connection import Connection
+from .calls import Calls
 from .protocol import PUBLISH
 from .subscriptions import UNWANTED, WANTED
 
 
-class MQTTClient(Connection):
+class MQTTClient(Calls):
     """An MQTT client that is driven by its own calls: whatever waits also receives, keeps alive and reconnects.
 
     A program that does something else for longer calls check_msg() now and then. See Connection for
     the constructor. Inside a callback nothing waits: what is published there is on its way when it returns.
-    Every call that waits raises OSError(ETIMEDOUT) after `timeout` seconds; a message at QoS 1 or 2
-    is in the outbox all the same by then, and is delivered when the broker can be reached.
+    Every call that waits raises OSError(ETIMEDOUT) after `timeout` seconds. A message at QoS 1 or 2 is in
+    the outbox all the same by then, and is delivered when the broker can be reached, unless the outbox was full.
     """
 
     _event = 0  # what the last step handled: when it was something, more may be in the buffer
@@ -43,13 +43,15 @@ class MQTTClient(Connection):
     def disconnect(self):
         """Tell the broker and close; the last will is not published. Raises nothing when there is no connection."""
         deadline = self._deadline(None)
-        self._farewell()
         try:
+            while not self._farewell():
+                self._wait(deadline)
             while self._unfinished(0):
                 self._wait(deadline)
         except OSError:
             pass  # dead already
         self._close()
+        self.error = None
 
     def publish(self, topic, msg, retain=False, qos=0, wait=True):
         """Send a message; return its packet identifier (None at QoS 0).
@@ -76,9 +78,11 @@ class MQTTClient(Connection):
                 raise OSError(ENOTCONN, "not connected")
             self._wait(deadline)
             packet_id = self._offer(topic, msg, retain, qos)
+        stream = self._protocol.stream
         self._flush()
         while wait and self._unfinished(packet_id) and not self._delivering:
             self._wait(deadline)
+        self._written(packet_id, stream)
         return packet_id if qos else None
 
     def subscribe(self, topic, qos=0, *, callback=None, wait=True):
@@ -157,4 +161,5 @@ class MQTTClient(Connection):
                 self._transport.wait(ms, self._writing())
             else:
                 sleep_ms(ms)
+        self._event = 1  # also if a callback raises
         self._event = self.step(ticks_ms())

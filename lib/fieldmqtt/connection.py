@@ -2,20 +2,20 @@
 
     idle -> opening -> greeting -> online -> (lost) -> resting -> opening -> ...
 
-`step(now)` advances it by at most one packet. Both clients are built on this class and add only the
-waiting: they call step() when the stream is ready or `due(now)` milliseconds have passed. `now` is
-`time.ticks_ms()`.
+`step(now)` advances it by at most one packet. Both clients are built on this class (through `calls`, what
+their calls have in common) and add only the waiting: they call step() when the stream is ready or `due(now)`
+milliseconds have passed. `now` is `time.ticks_ms()`.
 """
 
 import os
-from errno import EAGAIN, ECONNABORTED, ENOTCONN, ETIMEDOUT
+from errno import ECONNABORTED, ETIMEDOUT
 from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
 from .outbox import Outbox
 from .protocol import CONNACK, PUBLISH, Protocol
-from .subscriptions import GRANTED, REFUSED, check_filter, topic_name
+from .subscriptions import REFUSED, topic_name
 from .transport import Transport, not_yet, resolve
 from .wire import MQTTException, to_bytes
 
@@ -33,6 +33,8 @@ _ANSWERS = (0x20, 0x40, 0x50, 0x70, 0x90, 0xB0, 0xD0)
 # The backoff ends when a broker still answers so long after CONNACK; so two clients with the same
 # identifier, which throw each other out, do so ever more rarely.
 _STABLE = const(30000)  # ms
+
+_SUBACK = const(0x90)
 
 _TAKEN_OVER = const(0x8E)  # reason code "session taken over" (MQTT 5, section 3.14.2.1)
 
@@ -58,6 +60,7 @@ class Connection:
     _address = None  # of the broker whose turn it is, once resolved
     _broker = 0  # whose turn it is
     _failures = 0  # since a connection was stable last
+    _short = 0  # connections in this time that came to an end
     _since = 0  # when it went online
     _attempts = 0  # left before giving up; negative: for ever
     _delivering = False
@@ -98,6 +101,8 @@ class Connection:
         self._ssl = ssl
         self._hostname = ssl_params.get("server_hostname")
         self._servers = server if isinstance(server, list) else [server]
+        if window < 1 or tx_size < 64 or max_packet < 16 or not self._servers:
+            raise ValueError("window, tx_size, max_packet or server too small")
         self._port = port or (8883 if ssl else 1883)
         self._login = (to_bytes(client_id), to_bytes(user), to_bytes(password), keepalive)
         self._keepalive = keepalive * 750  # ms from a sign of life to PINGREQ, and from that to the end
@@ -120,7 +125,9 @@ class Connection:
         """The message that the broker publishes when this client vanishes. Takes effect at the next connect."""
         if qos not in (0, 1, 2):
             raise ValueError("qos: 0, 1 or 2")
-        self._will = (topic_name(topic, 65535), to_bytes(msg), retain, qos)
+        will = (topic_name(topic, 65535), to_bytes(msg), retain, qos)
+        self._protocol.fits(sum([len(part) for part in will[:2] + self._login[:3] if part]))
+        self._will = will
 
     def isconnected(self):
         """True from CONNACK until the connection is lost."""
@@ -129,73 +136,6 @@ class Connection:
     def pending(self):
         """Messages at QoS 1 and 2 that were accepted and are not finished."""
         return self._protocol.outbox.pending
-
-    # Start anew, with so many attempts (negative: for ever). Every broker gets its share of the timeout.
-    def _begin(self, clean_session, attempts, timeout=None):
-        self._farewell()
-        self._close()
-        if clean_session is not None:
-            self.clean_session = clean_session
-        self._protocol.connect(*self._login, self.clean_session, self._will)  # what cannot work says so here
-        self._protocol.reset(None)
-        self._attempts = attempts
-        self._patience = (self._timeout if timeout is None else int(timeout * 1000)) // len(self._servers)
-        self._state = _RESTING
-        self._due = ticks_ms()
-        self.error = None
-
-    def _offer(self, topic, msg, retain, qos):
-        """Protocol.publish, with a lost connection as «not now»."""
-        try:
-            return self._protocol.publish(topic, msg, retain, qos)
-        except OSError as error:
-            self._failed(error)
-            return None
-
-    def _failed(self, error):
-        if not not_yet(error):
-            self._lost(error)
-
-    def _unfinished(self, packet_id):
-        """True while a message is on its way: QoS 0 until it is written, else until it is acknowledged."""
-        if packet_id > 0:
-            return self._protocol.outbox.find(packet_id) >= 0
-        return self._state == _ONLINE and self._protocol.writing()
-
-    def _want(self, topic, qos, callback, state):
-        """Note filters to be subscribed or unsubscribed; return their entries."""
-        filters = [to_bytes(t) for t in (topic if isinstance(topic, (list, tuple)) else (topic,))]
-        if not filters or qos not in (0, 1, 2):
-            raise ValueError("no filter, or qos not 0, 1, 2")
-        for topic_filter in filters:
-            check_filter(topic_filter)
-            self._protocol.fits(topic_filter)
-        entries = [self._protocol.subscriptions.want(f, state) for f in filters]
-        for entry in entries:
-            entry.options = qos
-            entry.callback = callback
-        if self._state == _ONLINE:
-            self._protocol.subscribe()
-            self._flush()
-        return entries
-
-    def _answered(self, entries):
-        """True when the broker has answered for all these entries."""
-        for entry in entries:
-            if entry.state not in (GRANTED, REFUSED) and entry in self._protocol.subscriptions.entries:
-                return False
-        return True
-
-    def _granted(self, entries):
-        """Return the QoS granted, an int for one filter, else a list. Raises MQTTException if one was refused."""
-        refused = [entry for entry in entries if entry.state == REFUSED]
-        for entry in refused:
-            self._protocol.subscriptions.entries.remove(entry)
-        if refused:
-            names = b", ".join([entry.topic_filter for entry in refused]).decode()
-            raise MQTTException(refused[0].reason_code, "subscription refused: " + names)
-        codes = [entry.reason_code for entry in entries]
-        return codes[0] if len(codes) == 1 else codes
 
     # --- The state machine ---------------------------------------------------------------
 
@@ -215,14 +155,26 @@ class Connection:
         if event == PUBLISH:
             self._deliver()
         elif event == CONNACK:
-            if self.on_connect:
-                self.on_connect(self._protocol.session_present)
+            self._notify(self.on_connect, self._protocol.session_present)
+        elif event == _SUBACK:  # who waits for it gets an exception; for the others it is here
+            for entry in self._protocol.subscriptions.entries:
+                if entry.state == REFUSED:
+                    self.error = refusal(entry)
         elif self._protocol.finished:
             packet_id = self._protocol.finished
             self._protocol.finished = 0
-            if self.on_publish:
-                self.on_publish(packet_id)
+            self._notify(self.on_publish, packet_id)
         return event
+
+    # Call a hook; inside it nothing waits.
+    def _notify(self, hook, value):
+        if hook:
+            before = self._delivering
+            self._delivering = True
+            try:
+                hook(value)
+            finally:
+                self._delivering = before
 
     def due(self, now):
         """Milliseconds until step() has something to do although the stream is silent."""
@@ -232,6 +184,8 @@ class Connection:
 
     def _online(self, now):
         protocol = self._protocol
+        if protocol.writing():
+            protocol.flush()  # which may make the room that receive() wants for answers
         event = 0 if self._hold else protocol.receive()
         if event in _ANSWERS:
             self._alive(now)
@@ -241,21 +195,24 @@ class Connection:
             self._ping(now)
         if protocol.subscriptions.changed:
             protocol.subscribe()
-        protocol.flush()
+        self._flush()  # if this loses the connection, what has been received is delivered all the same
         return event
 
     # Both directions have been seen to work: PINGREQ is due after 3/4 of the keep alive time. If that
     # has no answer within another 3/4, the link is lost: 1.5 times keepalive after the last sign of life.
     def _alive(self, now):
         if ticks_diff(now, self._since) >= _STABLE:
-            self._failures = 0
+            self._failures = self._short = 0
         self._asked = False
         self._due = ticks_add(now, self._keepalive)
 
+    # Asking again gives no more time to answer.
     def _ping(self, now):
-        self._protocol.ping()
-        self._alive(now)
-        self._asked = True
+        if not self._protocol.ping():
+            self._due = ticks_add(now, 1000)  # no room: it must not come into a long payload
+        elif not self._asked or self._hold:
+            self._alive(now)
+            self._asked = True
 
     def _connect(self, now):
         late = ticks_diff(now, self._due) >= 0
@@ -303,6 +260,16 @@ class Connection:
             self._attempts = _FOREVER if self.auto_reconnect else 1
         return event
 
+    # Begin to connect with the next step.
+    def _start(self):
+        self._state = _RESTING
+        self._due = ticks_ms()
+        self.error = None
+
+    def _failed(self, error):
+        if not not_yet(error):
+            self._lost(error)
+
     def _flush(self):
         if self._state == _ONLINE:
             try:
@@ -332,21 +299,23 @@ class Connection:
         self._close()
         self._address = None
         if isinstance(error, ValueError):  # so TLS reports a certificate that does not verify
-            error = OSError(ECONNABORTED, "TLS: " + str(error).strip())
-        if online:
-            if self._failures > 1 and not isinstance(error, MQTTException):
-                error = MQTTException(_TAKEN_OVER, "client_id in use twice?")
-        else:
+            error = OSError(ECONNABORTED, ("TLS: " if self._ssl else "") + str(error).strip())
+        if not online:
             self._broker = (self._broker + 1) % len(self._servers)
+        elif ticks_diff(now, self._since) < _STABLE:
+            self._short += 1
+            if self._short > 2 and not isinstance(error, MQTTException):
+                error = MQTTException(_TAKEN_OVER, "client_id in use twice? (%s)" % error)
         self._failures += 1
         self.error = error
         if self._attempts > 0:
             self._attempts -= 1
         if self._attempts:
             self._state = _RESTING
-            self._due = ticks_add(now, 0 if self._broker and not online else self._pause(error))
-        if online and self.on_disconnect:
-            self.on_disconnect(error)
+            at_once = self._attempts > 0 or (self._broker and not online)
+            self._due = ticks_add(now, 0 if at_once else self._pause(error))
+        if online:
+            self._notify(self.on_disconnect, error)
 
     # Full jitter: anything up to a limit that doubles with each failure. Who was refused comes back late.
     def _pause(self, error):
@@ -363,31 +332,6 @@ class Connection:
         self._protocol.reset(None)
         self._state = _IDLE
 
-    # --- For the clients' waiting ----------------------------------------------------------
 
-    # True when the stream is waited for to take something, too.
-    def _writing(self):
-        return self._state == _OPENING or self._protocol.writing()
-
-    # Queue DISCONNECT and begin to write it.
-    def _farewell(self):
-        if self._state == _ONLINE:
-            self._attempts = 1  # what happens to the connection now is nobody's loss
-            self._protocol.disconnect()
-            self._flush()
-
-    # Raise what makes waiting pointless.
-    def _check(self):
-        if self._delivering:
-            raise OSError(EAGAIN, "in a callback: use wait=False")
-        if self._state == _IDLE:
-            raise self.error or OSError(ENOTCONN, "not connected")
-
-    def _deadline(self, timeout):
-        return ticks_add(ticks_ms(), self._timeout if timeout is None else int(timeout * 1000))
-
-    # A deadline has passed. A packet half written from the caller's buffer can't be finished later.
-    def _expire(self):
-        if not self._protocol.room():
-            self._lost(OSError(ETIMEDOUT, "writing"))
-        raise OSError(ETIMEDOUT, "timeout")
+def refusal(entry):
+    return MQTTException(entry.reason_code, "subscription refused: " + entry.topic_filter.decode())

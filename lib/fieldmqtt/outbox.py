@@ -52,7 +52,7 @@ class Outbox:
         self.newest = 0  # the packet identifier given last
         self.received = set()
         self._count = 0
-        self._head = self._tail = self._cursor = 0
+        self._head = self._tail = self._cursor = self._reserved = 0
 
     def reserve(self, size):
         """Return where in `buffer` a packet of `size` bytes can be written, -1: no room now.
@@ -65,22 +65,26 @@ class Outbox:
             raise ValueError("message larger than the outbox: %d of %d bytes" % (size, space))
         head, tail = self._head, self._tail
         if not self._count:
-            self._head = self._tail = self._cursor = tail = 0
+            tail = 0
         elif tail <= head:
             if head - tail < size:
                 return -1
         elif space - tail < size:
             if head < size:
                 return -1
-            if tail < space:
-                self.buffer[tail] = _WRAP
             tail = 0
-        self._tail = tail
+        self._reserved = tail
         return tail + _RECORD
 
     def commit(self, packet_id, size):
         """Accept the packet of `size` bytes that was written where reserve() said."""
-        buffer, at = self.buffer, self._tail
+        buffer, at = self.buffer, self._reserved
+        if not self._count:
+            self._head = at
+        elif at < self._tail < len(buffer):
+            buffer[self._tail] = _WRAP
+        if not self.unsent:
+            self._cursor = at
         buffer[at] = size >> 8
         buffer[at + 1] = size & 0xFF
         buffer[at + 2] = _QUEUED
@@ -103,7 +107,8 @@ class Outbox:
             at = self._place(self._cursor)
             size = buffer[at] << 8 | buffer[at + 1]
             self.unsent -= 1
-            self._cursor = self.end = at + _RECORD + size
+            self.end = at + _RECORD + size
+            self._cursor = self._place(self.end) if self.unsent else 0
             state = buffer[at + 2]
             if state == _DONE:
                 continue
@@ -218,7 +223,7 @@ class Outbox:
             self._head = at + _RECORD + (buffer[at] << 8 | buffer[at + 1])
             if self.unsent == self._count:  # the cursor stands on this one
                 self.unsent -= 1
-                self._cursor = self._head
+                self._cursor = self._place(self._head) if self.unsent else 0
             self._count -= 1
 
     # A record's place, where it may be past the wrap.

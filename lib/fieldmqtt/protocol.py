@@ -63,8 +63,7 @@ class Protocol(Wire):
         """Forget what belongs to a connection and go on with a stream (None: there is none). Keep the session."""
         super().reset(stream)
         self.online = False  # CONNACK has come
-        if self._reply:
-            self._reply = 0
+        self._reply = self._owed = 0
 
     # --- Sending -------------------------------------------------------------------------
 
@@ -129,6 +128,7 @@ class Protocol(Wire):
         if n == size:
             return 0
         self._tx_start, self._tx_end = at + (n or 0), end
+        self._tx_try = end
         self._clear = 0
         return -1
 
@@ -205,10 +205,10 @@ class Protocol(Wire):
         self._ask(_SUBSCRIBE)
         self._ask(_UNSUBSCRIBE)
 
-    def fits(self, topic_filter):
-        """Raise ValueError for a topic filter that tx has no room for."""
-        if len(topic_filter) + 17 > len(self._tx):
-            raise ValueError("topic filter larger than tx_size")
+    def fits(self, size):
+        """Raise ValueError for a topic filter, or for CONNECT with fields of this size, that tx has no room for."""
+        if size + 30 > len(self._tx):
+            raise ValueError("larger than tx_size")
 
     def _ask(self, kind):
         subscribing = kind == _SUBSCRIBE
@@ -227,14 +227,19 @@ class Protocol(Wire):
                 self._tx_end += 1
 
     def ping(self):
-        """Queue PINGREQ. Allocates nothing."""
-        if self.room() >= 8:
-            self._packet(_PINGREQ, 0)
+        """Queue PINGREQ; return False when there is no room now. Allocates nothing."""
+        if self.room() < 8:
+            return False
+        self._packet(_PINGREQ, 0)
+        return True
 
     def disconnect(self):
-        """Queue DISCONNECT."""
-        if self.room() >= 8:
-            self._packet(_DISCONNECT, 0)
+        """Queue DISCONNECT, after which nothing is taken from the outbox; return False when there is no room now."""
+        if self.room() < 8:
+            return False
+        self._packet(_DISCONNECT, 0)
+        self.outbox.unsent = 0
+        return True
 
     def postpone(self):
         """Take over the acknowledgement of the message received last: acknowledge() gets it later. Allocates."""
@@ -245,19 +250,25 @@ class Protocol(Wire):
     def acknowledge(self, postponed=None):
         """Queue the acknowledgement of the message received last, or a postponed one if its connection still lives.
 
-        Needs 8 bytes of room().
+        Where there is no room now it is owed, and nothing is received until flush() has made some.
         """
         reply = self._reply
         if postponed:
             reply = postponed[0] if postponed[1] is self.stream else 0
         else:
             self._reply = 0
-        if reply:
+        if reply and self.room() < 8:
+            self._owed = reply
+        elif reply:
             self._answer(reply >> 16, reply & 0xFFFF)
 
     # Take the next message from the outbox, as far as the window allows.
     def _next(self):
         outbox = self.outbox
+        if self._owed:
+            reply, self._owed = self._owed, 0
+            self._answer(reply >> 16, reply & 0xFFFF)
+            return True
         if not (outbox.unsent and self.online and outbox.in_flight < self.window):
             return False
         packet_id = outbox.next()
@@ -318,6 +329,7 @@ class Protocol(Wire):
         topic = bytes(self._view[first:topic_end])
         if b"+" in topic or b"#" in topic or b"\0" in topic:
             raise MQTTException(_MALFORMED, "topic name")
+        self.message = Message(topic, bytes(self._view[at:end]), head & 1, qos, head >> 3 & 1, None)
         if qos:
             packet_id = rx[topic_end] << 8 | rx[topic_end + 1]
             if not packet_id:
@@ -325,8 +337,7 @@ class Protocol(Wire):
             self._reply = (_PUBACK if qos == 1 else _PUBREC) << 16 | packet_id
             if qos == 2 and not self._first_time(packet_id):
                 self.acknowledge()
-                return _PUBREC
-        self.message = Message(topic, bytes(self._view[at:end]), head & 1, qos, head >> 3 & 1, None)
+                return _CONNECT  # something, but no message and no answer to us
         return PUBLISH
 
     def _first_time(self, packet_id):

@@ -92,6 +92,11 @@ class Subscriptions:
                 return True
         return False
 
+    def forget(self, entry):
+        """Remove an entry, if it is still there."""
+        if entry in self.entries:
+            self.entries.remove(entry)
+
     def rewind(self, session_present):
         """On a fresh connection: without the session everything wanted is to be sent again;
         with it only what had not been answered."""
@@ -124,7 +129,9 @@ def matches(topic_filter, topic):
     end = len(topic_filter)
     size = len(topic)
     f = t = 0
-    if size and topic[0] == 36 and topic_filter[0] != 36:  # $
+    if topic_filter.startswith(b"$share/"):  # brokers have shared subscriptions in 3.1.1 as well
+        f = topic_filter.find(b"/", 7) + 1
+    if size and topic[0] == 36 and topic_filter[f] != 36:  # $
         return False
     while f < end:
         c = topic_filter[f]

@@ -16,6 +16,8 @@ def context(params, insecure):
         if name not in ("cadata", "cafile", "cert", "key", "server_hostname"):
             raise ValueError("ssl_params: unknown %s; to go without verification say insecure=True" % name)
     made = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    if ("cert" in params) != ("key" in params):
+        raise ValueError("ssl_params: cert and key go together")
     if "cert" in params:
         _load(made.load_cert_chain, _data(params["cert"]), _data(params["key"]))
     if insecure:

@@ -13,8 +13,7 @@ from micropython import const
 
 _TCP = const(6)
 
-# "Not yet", as the ports say it: 114 and 115 Linux and lwIP, 118 and 119 ESP-IDF.
-_NOT_YET = (EAGAIN, EALREADY, EINPROGRESS, 118, 119)
+_NOT_YET = (EAGAIN, EALREADY, EINPROGRESS)
 
 
 def not_yet(error):

@@ -67,6 +67,7 @@ class Wire:
     _body_first = False  # True: before tx, a record of the outbox; False: after it, a long payload
 
     _payload_at = 0
+    _owed = 0  # an acknowledgement that has found no room
 
     def __init__(self, tx_size, max_packet):
         self._placed = self  # the topic whose field is at tx[5:_payload_at]; self: none
@@ -78,14 +79,15 @@ class Wire:
     def reset(self, stream):
         """Forget what belongs to a connection, and go on with a stream (None: there is none)."""
         self.stream = stream
-        self._tx_start = self._tx_end = 0
+        self._tx_start = self._tx_end = self._tx_try = 0
         self._start = self._have = 0  # unread bytes are rx[start:have]
+        self._body = None
         self._body_end = 0
         # How far a PUBLISH may reach in tx to go out at once: _limit, which is 0 offline; 0 while anything is queued.
         self._clear = self._limit = 0
 
     def room(self):
-        """Bytes free for packets. None while a long payload is being written: it must not be interrupted."""
+        """Bytes free for packets; 0 while a long payload is being written, which must not be interrupted."""
         return 0 if self._body_end and not self._body_first else len(self._tx) - self._tx_end
 
     def writing(self):
@@ -104,7 +106,10 @@ class Wire:
                     self._body = None
                     self._body_end = 0
             elif self._tx_end:
-                n = self.stream.write(self._tx, self._tx_start, self._tx_end - self._tx_start)
+                # TLS wants a write that it has refused again as it was, however much has been queued since.
+                end = self._tx_try or self._tx_end
+                n = self.stream.write(self._tx, self._tx_start, end - self._tx_start)
+                self._tx_try = 0 if n else end
                 if not n:
                     return
                 self._tx_start += n
@@ -121,7 +126,7 @@ class Wire:
         MQTTException for what the specification forbids. Allocates for a message its topic,
         its payload and a tuple; for anything else nothing.
         """
-        if self.room() < _REPLY:
+        if self._owed or self.room() < _REPLY:
             return 0  # no room for an answer: let the peer wait
         size = self._complete()
         if not size:

@@ -1,6 +1,5 @@
 """A whole program under a small heap: 300 messages out at every QoS, each coming back."""
 
-import asyncio
 import sys
 
 face, port = sys.argv[1], int(sys.argv[2])
@@ -27,10 +26,11 @@ def run():
 
 
 async def run_async():
+    import asyncio
+
     from fieldmqtt import AsyncMQTTClient
 
-    # asyncio itself takes 6 KB: here smaller buffers make up for it.
-    async with AsyncMQTTClient("small", "127.0.0.1", port, keepalive=30, max_packet=1024, tx_size=512) as client:
+    async with AsyncMQTTClient("small", "127.0.0.1", port, keepalive=30) as client:
         client.set_callback(callback)
         await client.subscribe("out/#", 1)
         for i in range(300):
@@ -39,5 +39,10 @@ async def run_async():
             await asyncio.sleep_ms(20)
 
 
-run() if face == "sync" else asyncio.run(run_async())
+if face == "sync":
+    run()
+else:
+    import asyncio
+
+    asyncio.run(run_async())
 print("received", received)

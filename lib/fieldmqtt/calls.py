@@ -1,0 +1,117 @@
+"""What the calls of both clients have in common: everything but the waiting.
+
+A call begins something, then waits for a deadline as long as a question is not answered: MQTTClient by
+polling, AsyncMQTTClient by awaiting. The beginnings and the questions are here.
+"""
+
+from errno import EAGAIN, ECONNABORTED, ENOTCONN, ETIMEDOUT
+from time import ticks_add, ticks_ms
+
+from .connection import Connection, refusal
+from .subscriptions import GRANTED, REFUSED, check_filter
+from .wire import to_bytes
+
+
+class Calls(Connection):
+    """A Connection with the beginnings of connect, publish, subscribe and disconnect, and their ends."""
+
+    # Start anew, with so many attempts (negative: for ever). Every broker gets its share of the timeout.
+    def _begin(self, clean_session, attempts, timeout=None):
+        if self._delivering and attempts > 0:
+            self._check()
+        self._farewell()
+        self._close()
+        if clean_session is not None:
+            self.clean_session = clean_session
+        self._protocol.connect(*self._login, self.clean_session, self._will)  # what cannot work says so here
+        self._protocol.reset(None)
+        self._attempts = attempts
+        self._failures = self._short = 0
+        self._patience = (self._timeout if timeout is None else int(timeout * 1000)) // len(self._servers)
+        self._start()
+
+    def _offer(self, topic, msg, retain, qos):
+        """Protocol.publish, with a lost connection as «not now»."""
+        try:
+            return self._protocol.publish(topic, msg, retain, qos)
+        except OSError as error:
+            self._failed(error)
+            return None
+
+    def _unfinished(self, packet_id):
+        """True while a message is on its way: QoS 0 until it is written, else until it is acknowledged."""
+        if packet_id > 0:
+            return self._protocol.outbox.find(packet_id) >= 0
+        return self.isconnected() and self._protocol.writing()
+
+    def _written(self, packet_id, stream):
+        """Raise OSError when a message at QoS 0 went down half written with its stream."""
+        if packet_id < 0 and self._protocol.stream is not stream:
+            raise OSError(ECONNABORTED, "connection lost while writing")
+
+    def _want(self, topic, qos, callback, state):
+        """Note filters to be subscribed or unsubscribed; return their entries."""
+        filters = [to_bytes(t) for t in (topic if isinstance(topic, (list, tuple)) else (topic,))]
+        if not filters or qos not in (0, 1, 2):
+            raise ValueError("no filter, or qos not 0, 1, 2")
+        for topic_filter in filters:
+            check_filter(topic_filter)
+            self._protocol.fits(len(topic_filter))
+        entries = [self._protocol.subscriptions.want(bytes(f), state) for f in filters]
+        for entry in entries:
+            entry.options = qos
+            entry.callback = callback
+        if self.isconnected():
+            self._protocol.subscribe()
+            self._flush()
+        return entries
+
+    def _answered(self, entries):
+        """True when the broker has answered for all these entries."""
+        for entry in entries:
+            if entry.state not in (GRANTED, REFUSED) and entry in self._protocol.subscriptions.entries:
+                return False
+        return True
+
+    def _granted(self, entries):
+        """Return the QoS granted, an int for one filter, else a list. Raises MQTTException if one was refused."""
+        refused = None
+        for entry in entries:
+            if entry.state == REFUSED:
+                refused = entry
+                self._protocol.subscriptions.forget(entry)
+        if refused:
+            raise refusal(refused)
+        codes = [entry.reason_code for entry in entries]
+        return codes[0] if len(codes) == 1 else codes
+
+    # True when the stream is waited for to take something, too.
+    def _writing(self):
+        return self._protocol.stream is None or self._protocol.writing()
+
+    # Queue DISCONNECT and begin to write it; False: not now, a long payload is being written.
+    def _farewell(self):
+        if self.isconnected():
+            self._attempts = 1  # what happens to the connection now is nobody's loss
+            self._protocol.acknowledge()
+            if not self._protocol.disconnect():
+                return False
+            self._flush()
+        return True
+
+    # Raise what makes waiting pointless.
+    def _check(self):
+        if self._delivering:
+            raise OSError(EAGAIN, "in a callback: use wait=False")
+        if not self._state:  # idle
+            error = self.error or OSError(ENOTCONN, "not connected")
+            raise type(error)(*error.args)  # a new one: each raise adds to an exception's traceback
+
+    def _deadline(self, timeout):
+        return ticks_add(ticks_ms(), self._timeout if timeout is None else int(timeout * 1000))
+
+    # A deadline has passed. A packet half written from the caller's buffer can't be finished later.
+    def _expire(self):
+        if not self._protocol.room():
+            self._lost(OSError(ETIMEDOUT, "writing"))
+        raise OSError(ETIMEDOUT, "timeout")
