@@ -5,13 +5,19 @@
     {"command": "publish"}                   take a reading now
     {"command": "reboot"}
 
-A field "id" comes back in the answer. An answer has "ok": true and perhaps a "value", or "ok": false and an "error".
+A field "id" (a number, or a text of at most 64 bytes) comes back in the answer. An answer has "ok": true and perhaps
+a "value", or "ok": false and an "error".
 To add a command, write a function f(app, value) and put it into COMMANDS; it raises ValueError with what is wrong.
 """
 
 import json
 
+from micropython import const
+
 import config
+
+_MAX_ID = const(64)  # bytes
+_MAX_NUMBER = const(1 << 53)  # beyond it JSON readers disagree; also shuts out infinity
 
 
 def _interval(app, value):
@@ -50,10 +56,11 @@ def answer(app, payload, retained=False):
             # it would come again after every restart: a retained "reboot" would never end
             raise ValueError("retained commands are not carried out")
         request = _parse(payload)
-        result["id"] = request.get("id")
+        result["id"] = _check_id(request.get("id"))
         name = request.get("command")
+        command = _find(name)
         result["command"] = name
-        result["value"] = _find(name)(app, request.get("value"))
+        result["value"] = command(app, request.get("value"))
         result["ok"] = True
     except ValueError as e:  # what json and text decoding raise is one too
         result["error"] = str(e)
@@ -68,6 +75,19 @@ def _parse(payload):
     if not isinstance(request, dict):
         raise ValueError('not an object, such as {"command": "publish"}')
     return request
+
+
+def _check_id(given):
+    """Return `given` if it can be sent back; what is nested a thousand deep can be read, but not written again."""
+    if isinstance(given, str):
+        fine = len(given.encode()) <= _MAX_ID
+    elif isinstance(given, (int, float)) and not isinstance(given, bool):
+        fine = -_MAX_NUMBER <= given <= _MAX_NUMBER
+    else:
+        fine = given is None
+    if not fine:
+        raise ValueError("id: a number, or a text of at most %d bytes" % _MAX_ID)
+    return given
 
 
 def _find(name):

@@ -38,7 +38,7 @@ _MQTT = {
     "password": (str, None, 0, 1000),  # secret
     "keepalive": (int, 60, 5, 3600),  # s
     "prefix": (str, "fieldmqtt", 1, 100),  # topics are <prefix>/<name>/reading, …
-    "outbox": (int, 16384, 1024, 65000),  # bytes of RAM for readings that wait for the broker
+    "outbox": (int, 16384, 1024, 65000),  # bytes of RAM for what waits for the broker; the default holds 74 readings
     "tls": (dict, None, _TLS, None),
 }
 _NETWORK = {  # see boards/common/link.py for the rules of dhcp, laninfo.txt and static; unused on unix
@@ -54,30 +54,44 @@ _NETWORK = {  # see boards/common/link.py for the rules of dhcp, laninfo.txt and
 _CONFIG = {
     "name": (str, None, 1, 64),  # of this board in topics, and its client id; default: the chip's number
     "interval": ((int, float), 10, 0.1, 86400),  # s between readings
-    "watchdog": (int, 0, 10, 3600),  # s without a sign of life until the board is reset; 0: not armed
-    "ntp": (str, None, 1, 253),  # a time server; without it the clock is not set
+    "watchdog": (int, 0, 60, 3600),  # s without a sign of life until the board is reset; 0: not armed
+    "ntp": (str, None, 1, 253),  # a time server; without it the clock is not set. Boards need it to verify TLS
     "network": (dict, {}, _NETWORK, None),
     "mqtt": (dict, _REQUIRED, _MQTT, None),
 }
 
-
-def load(path=FILE):
-    """Return the configuration as a dict with every default filled in. Raises ValueError that names what is wrong."""
-    return complete(_read(path))
+# Two name servers that do not answer keep getaddrinfo() for 14 s, and one turn may ask for two names: time and broker.
+_WHY = {"watchdog": "; name servers that do not answer hold the program for half a minute"}
 
 
-def complete(given):
+def load(path=FILE, keeps_time=True):
+    """Return the configuration as a dict with every default filled in. Raises ValueError that names what is wrong.
+
+    keeps_time: False on boards whose clock begins anew when they are switched on.
+    """
+    return complete(_read(path), keeps_time)
+
+
+def complete(given, keeps_time=True):
     """Return `given` with every default filled in. Raises ValueError that names the field."""
     config = _section("", _CONFIG, given)
     for where, text in (("name", config["name"]), ("mqtt.prefix", config["mqtt"]["prefix"])):
         if text and (set(text) & set("+#\0") or (where == "name" and "/" in text)):
             raise ValueError("%s: it becomes part of a topic; + # and (in the name) / cannot be used" % where)
-    tls = config["mqtt"]["tls"]
-    if tls and not (tls["ca"] or tls["insecure"]):
-        raise ValueError('mqtt.tls.ca: missing; the file that verifies the broker, or "insecure": true')
-    if tls and bool(tls["cert"]) != bool(tls["key"]):
-        raise ValueError("mqtt.tls: cert and key belong together")
+    _check_tls(config["mqtt"]["tls"], keeps_time or config["ntp"])
     return config
+
+
+def _check_tls(tls, has_time):
+    if not tls:
+        return
+    if not (tls["ca"] or tls["insecure"]):
+        raise ValueError('mqtt.tls.ca: missing; the file that verifies the broker, or "insecure": true')
+    if bool(tls["cert"]) != bool(tls["key"]):
+        raise ValueError("mqtt.tls: cert and key belong together")
+    if not (has_time or tls["insecure"]):
+        # an RP2040 begins in 2021, an ESP32 in 2000: every certificate would be "not yet valid", for ever
+        raise ValueError("ntp: missing; verified TLS needs the date: name a time server, such as pool.ntp.org")
 
 
 def bounds(field):
@@ -145,7 +159,7 @@ def _check_size(where, types, default, least, most, value):
     else:
         size, unit = value, ""
     if value != default and not least <= size <= most:
-        raise ValueError("%s: it must be %s to %s%s" % (where, least, most, unit))
+        raise ValueError("%s: it must be %s to %s%s%s" % (where, least, most, unit, _WHY.get(where, "")))
 
 
 def _path(where, field):

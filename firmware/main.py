@@ -13,7 +13,7 @@ import sensor_app
 def main():
     """Run until stopped. Return the exit code."""
     try:
-        app = sensor_app.App(config.load(), board)
+        app = sensor_app.App(config.load(keeps_time=board.NAME == "unix"), board)
     except ValueError as e:
         print("config.json is not usable:", e)
         print("Mend it (config.example.json shows every field), copy it to the board, restart.")

@@ -8,6 +8,9 @@ Topics, below <prefix>/<name>/:
 
 Readings that cannot be delivered wait in the outbox (RAM). When it is full, new ones are refused and counted; the gap
 shows in `seq`, which counts all readings from 0 at each start.
+
+A link may say that it is up while nothing gets through: drivers do. So without the broker for 10 min of link time the
+interface is started again, each 10 min; after 6 h of it the board is, and the readings in the outbox are lost.
 """
 
 import gc
@@ -27,7 +30,10 @@ _PAUSE_MS = const(20)  # between two turns of the loop
 _AFTER_CRASH_S = const(1)
 _ASIDE_S = const(60)
 _FAREWELL_S = const(2)
+_RESTART_LINK_S = const(600)  # link time without the broker, as is the next
+_RESTART_BOARD_S = const(6 * 3600)
 _MAX_COMMANDS = const(8)  # waiting to be carried out; more at once are dropped and counted
+_TOO_LARGE = const(0x95)  # reason code "packet too large"
 _PACKET_OVERHEAD = const(12)  # bytes a message takes in the outbox besides topic and payload
 
 
@@ -49,22 +55,41 @@ def _check_file(field, name):
         raise ValueError("%s: there is no file %s on the board" % (field, name))
 
 
+def _blame(params):
+    """Raise ValueError that names the field of mqtt.tls whose file cannot be used, if it is one of them."""
+    from fieldmqtt.tls import context
+
+    for names, fields in ((("cafile",), "mqtt.tls.ca"), (("cert", "key"), "mqtt.tls.cert and key")):
+        tried = {name: params[name] for name in names if name in params}
+        try:
+            if tried:
+                context(tried, "cafile" not in tried)
+        except (OSError, ValueError) as e:
+            files = ", ".join([params[name] for name in names])
+            raise ValueError("%s: %s: %s" % (fields, str(e).strip(), files))
+
+
 def make_client(config, name, outbox):
     """Return the MQTT client that config["mqtt"] describes, not yet connected. Raises ValueError that names a field."""
     mqtt = config["mqtt"]
     tls = mqtt["tls"]
-    return MQTTClient(
-        name,
-        mqtt["server"],
-        mqtt["port"],
-        mqtt["user"],
-        mqtt["password"],
-        mqtt["keepalive"],
-        True if tls else None,
-        _tls_params(tls) if tls else {},
-        insecure=bool(tls and tls["insecure"]),
-        outbox=outbox,
-    )
+    params = _tls_params(tls) if tls else {}
+    try:
+        return MQTTClient(
+            name,
+            mqtt["server"],
+            mqtt["port"],
+            mqtt["user"],
+            mqtt["password"],
+            mqtt["keepalive"],
+            True if tls else None,
+            params,
+            insecure=bool(tls and tls["insecure"]),
+            outbox=outbox,
+        )
+    except (OSError, ValueError):
+        _blame(params)
+        raise
 
 
 class App:
@@ -95,6 +120,8 @@ class App:
         self._begun = False  # connect() was called
         self._client_due = 0  # uptime, s
         self._client_error = None
+        self._silent_s = 0  # of link time without the broker
+        self._restart_link_s = _RESTART_LINK_S  # when the interface is started again, in the same count
         self._prepare_client(config)
 
     def _prepare_client(self, config):
@@ -115,19 +142,21 @@ class App:
         try:
             while not self.reboot_wanted:
                 self._turn()
-            self._farewell("reboot")
         except KeyboardInterrupt:
             if self._watchdog:
                 self._watchdog.stop()
             self._farewell("stopped")
             return
-        self.board.reset()
+        try:
+            self._farewell("reboot")
+        finally:
+            self.board.reset()
 
     def _turn(self):
-        if self._watchdog:
-            self._watchdog.feed()
         try:
             self.step(time.ticks_ms())
+            if self._watchdog:  # a turn that fails is no sign of life
+                self._watchdog.feed()
             time.sleep_ms(_PAUSE_MS)
         except Exception as e:  # a mistake in a sensor or command, no memory: no reason to leave a board silent
             sys.print_exception(e)
@@ -136,8 +165,8 @@ class App:
             time.sleep(_AFTER_CRASH_S)
 
     def step(self, now):
-        """One turn: link, client, clock, commands, reading."""
-        self._count_uptime(now)
+        """One turn: link, client, clock, commands, reading, answers."""
+        self._recover(self._count_uptime(now))
         self._link.step(now)
         if self._link.isconnected():
             problem = self._clock.step(self._uptime_s)
@@ -146,12 +175,27 @@ class App:
         self._step_client()
         while self._waiting:
             self._results.append(commands.answer(self, *self._waiting.pop(0)))
-        self._send_waiting()
         if time.ticks_diff(now, self._next) >= 0:
             self._next = time.ticks_add(self._next, self._interval_ms)
             if time.ticks_diff(now, self._next) >= 0:  # readings were missed: no burst of them now
                 self._next = time.ticks_add(now, self._interval_ms)
             self.take_reading()
+        self._send_waiting()  # after the reading: whatever goes wrong with an answer, the reading is taken
+
+    def _recover(self, passed):
+        """Help a link that is up and lets nothing through; `passed` since the last turn, s. See the top."""
+        if self._client.isconnected():
+            self._silent_s = 0
+            self._restart_link_s = _RESTART_LINK_S
+        elif self._link.isconnected():
+            self._silent_s += passed
+        if self._silent_s >= _RESTART_BOARD_S:
+            self.failed("mqtt", "no broker for %d s; restarting the board" % self._silent_s)
+            self.reboot_wanted = True
+        elif self._silent_s >= self._restart_link_s:
+            self._restart_link_s += _RESTART_LINK_S
+            self.failed("link", "up, but no broker for %d s; starting the interface again" % self._silent_s)
+            self._link.restart()
 
     def _step_client(self):
         """Start the client when the link is up first; without a link leave a dead connection alone.
@@ -178,12 +222,17 @@ class App:
             self._client_error = self._client.error
             if self._client_error is not None:
                 self.failed("mqtt", _text(self._client_error))
+                if getattr(self._client_error, "reason_code", 0) == _TOO_LARGE:
+                    self.log("a message on %scommand is too large; if it is a retained one, delete it" % self._topic)
 
     def _count_uptime(self, now):
+        """Return the whole seconds that it has grown by."""
         self._uptime_ms += time.ticks_diff(now, self._last)  # ticks_ms itself begins anew after 12 days
         self._last = now
-        self._uptime_s += self._uptime_ms // 1000
+        passed = self._uptime_ms // 1000
+        self._uptime_s += passed
         self._uptime_ms %= 1000
+        return passed
 
     # --- what commands may do
 
@@ -235,10 +284,13 @@ class App:
             return None
 
     def _send_waiting(self):
+        while self._results:
+            result = self._results.pop(0)  # first: an answer that cannot be written must not come again in each turn
+            if self._publish("result", result) is False:
+                self._results.insert(0, result)
+                break
         if self._announce and self._client.isconnected() and self._publish("state", self._state(), True) is not False:
             self._announce = False
-        while self._results and self._publish("result", self._results[0]) is not False:
-            self._results.pop(0)
 
     def _state(self):
         link = self._link.info()
@@ -265,7 +317,10 @@ class App:
             self.failed("program", "too many commands at once; one was dropped")
 
     def _farewell(self, reason):
-        """Say what is to be said and disconnect, so that the last will is not needed. Takes at most some seconds."""
+        """Say what is to be said and disconnect, so that the last will is not needed. Takes at most some seconds.
+
+        When something of it fails there is no DISCONNECT, and the last will tells.
+        """
         self.log("ends: " + reason)
         if not self._client.isconnected():
             return
@@ -273,9 +328,9 @@ class App:
             self._send_waiting()
             self._publish("state", {"state": "offline", "reason": reason}, True)
             self._client.flush(_FAREWELL_S)
-        except OSError as e:
+            self._client.disconnect()
+        except Exception as e:  # whatever it is: the restart must not fail with it
             self.failed("mqtt", _text(e))
-        self._client.disconnect()
 
     # --- the log
 
@@ -304,12 +359,14 @@ def _is_json(value):
 def _text(e):
     """An exception as one line: its name and what it says; for numbers also the name of the number."""
     number = e.args[0] if e.args else None
-    meaning = ""
+    text = "%s: %s" % (type(e).__name__, e)
     if isinstance(e, OSError) and isinstance(number, int):
         import errno
 
-        meaning = " " + errno.errorcode.get(number, "")
-    return "%s: %s%s" % (type(e).__name__, e, meaning)
+        name = errno.errorcode.get(number, "")
+        if name not in text:
+            text += " " + name
+    return text
 
 
 def _version():

@@ -89,7 +89,7 @@ class Link:
     def info(self):
         """Return a dict for logs and telemetry: ip, mac, resets (how often the interface was started again)."""
         if self.nic is None:
-            return {"ip": None, "mac": None, "resets": 0}
+            return {"ip": None, "mac": None, "resets": self._resets}
         return {"ip": self._ask(self._ip), "mac": self._ask(self._mac), "resets": self._resets}
 
     def step(self, now):
@@ -106,6 +106,11 @@ class Link:
         except (OSError, RuntimeError, ValueError) as e:  # drivers raise all three, with a number or with a text
             self._up = False
             self._failed(now, e)
+
+    def restart(self):
+        """Switch the interface off; the next look starts it again. For a link that is up and lets nothing through."""
+        self._deadline = None
+        self._reset()
 
     def _start(self):
         """Activate the driver with the settings, and give it its address."""
@@ -152,9 +157,11 @@ class Link:
         self._started = False
         self._up = False
         self._resets += 1
+        if self.nic is None:  # not even the driver's constructor succeeded
+            return
         try:
             self.nic.active(False)
-        except (OSError, RuntimeError) as e:
+        except (OSError, RuntimeError, ValueError) as e:
             self._report("%s: %s" % (type(e).__name__, e))
 
     def _rest(self, now, most_ms=_PAUSE_MAX_MS):

@@ -62,6 +62,7 @@ class Connection:
     _failures = 0  # since a connection was stable last
     _short = 0  # connections in this time that came to an end
     _since = 0  # when it went online
+    _patience = 0  # ms for an attempt
     _attempts = 0  # left before giving up; negative: for ever
     _delivering = False
     _hold = False  # nothing is read for now: TCP lets the broker wait

@@ -49,7 +49,7 @@ def watchdog():
             machine.timer.callback(machine.timer)
     fed = machine.wdt.fed - before if port != "unix" else 0
     dog.stop()
-    return {"silent": fed, "disarmed": list(machine.mem32.items())}
+    return {"silent": fed, "disarmed": list(machine.mem32.items()), "ms": machine.wdt and machine.wdt.timeout}
 
 
 home = {"ssid": "home"}

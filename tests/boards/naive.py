@@ -31,6 +31,9 @@ class Wired:
     def info(self):
         return {"ip": self.nic.ifconfig()[0]}
 
+    def restart(self):
+        self.start()
+
 
 class ManyObjects(Wired):
     """Makes the interface object anew in each function that needs it."""
@@ -118,6 +121,9 @@ class Wifi:
 
     def isconnected(self):
         return self.nic is not None and self.nic.isconnected()
+
+    def restart(self):
+        self.start()
 
 
 class Impatient(Wifi):

@@ -112,6 +112,30 @@ def settings_in_time(subject):
     check(subject.nic.pm == "none", "power saving is %s" % subject.nic.pm)
 
 
+def static_address(subject):
+    """A fixed address in place of DHCP, kept over a new start of the interface."""
+    subject.nic.reach["home"] = "right"
+    address = {"ip": "10.0.0.20", "subnet": "255.255.255.0", "gateway": "10.0.0.1", "dns": "10.0.0.2"}
+    link = subject.build(dict(HOME, static=address))
+    subject.until_up(10, "boot")
+    check(subject.nic.ifconfig() == ("10.0.0.20", "255.255.255.0", "10.0.0.1", "10.0.0.2"), "not the address")
+    subject.nic.active(False)
+    subject.run(0.5)
+    subject.until_up(20, "new start")
+    check(link.info()["ip"] == "10.0.0.20", "info is %s" % link.info())
+
+
+def silent_link(subject):
+    """Up, and nothing gets through: whoever notices may ask for a new start."""
+    subject.nic.reach["home"] = "right"
+    link = subject.build(HOME)
+    subject.until_up(10, "boot")
+    link.restart()
+    check(not link.isconnected() and not subject.nic.active(), "still up")
+    subject.until_up(10, "restart")
+    check(link.info()["resets"] == 1 and link.errors == 0, "info is %s" % link.info())
+
+
 def joined_without_address(subject):
     """Pico W, status 2: joined, but DHCP does not answer."""
     subject.nic.reach["home"] = "right"
@@ -139,6 +163,10 @@ SCENARIOS = {
     "esp32_wedged_driver": (wedged_driver, "esp32", naive.Wifi),
     "esp32_strange_errors": (strange_errors, "esp32", naive.Wifi),
     "esp32_settings_in_time": (settings_in_time, "esp32", naive.LateSettings),
+    "esp32_static_address": (static_address, "esp32", naive.Wifi),
+    "esp32_silent_link": (silent_link, "esp32", naive.Wifi),
+    "picow_static_address": (static_address, "picow", naive.Wifi),
+    "picow_silent_link": (silent_link, "picow", naive.Wifi),
     "picow_no_network_at_boot": (no_network_at_boot, "picow", naive.Wifi),
     "picow_back_by_connect": (back_by_connect, "picow", naive.Wifi),
     "picow_second_network": (second_network, "picow", naive.Wifi),

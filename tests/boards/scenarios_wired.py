@@ -110,6 +110,37 @@ def broken_chip(subject):
     subject.until_up(120, "chip answers again")
 
 
+def missing_chip(subject):
+    """Not even the constructor succeeds, more often than the driver errors after which the interface is reset."""
+    subject.nic.missing = 7
+    link = subject.build({})
+    subject.run(1)
+    check(link.info()["ip"] is None and not link.isconnected(), "info is %s" % link.info())
+    subject.until_up(240, "chip answers")
+
+
+def sleeping_phy(subject):
+    """The cable is in, and only a reset of the chip shows it: after five minutes without a carrier it is reset."""
+    link = subject.build({})
+    subject.until_up(5, "boot")
+    subject.nic.asleep = True
+    subject.run(290)
+    check(subject.nic.activations == 1 and not link.isconnected(), "%d activations" % subject.nic.activations)
+    subject.until_up(20, "chip reset")
+    check(link.errors == 0, "a missing cable was reported")
+
+
+def silent_link(subject):
+    """Up, and nothing gets through: whoever notices may ask for a new start, and gets it with the address."""
+    link = subject.build(STATIC)
+    subject.until_up(5, "boot")
+    link.restart()
+    check(not link.isconnected(), "still up")
+    subject.until_up(2, "restart")
+    check(subject.nic.activations == 2 and link.info()["resets"] == 1, "info is %s" % link.info())
+    check(link.info()["ip"] == "192.168.1.20" and link.errors == 0, "info is %s" % link.info())
+
+
 def cable_out(subject):
     """Out for 3 s: seen, and the interface is left alone so that TCP survives."""
     link = subject.build({})
@@ -166,6 +197,9 @@ SCENARIOS = {
     "driver_error": (driver_error, "wiznet", naive.Wired),
     "repeated_driver_error": (repeated_driver_error, "wiznet", naive.Wired),
     "broken_chip": (broken_chip, "wiznet", naive.Wired),
+    "missing_chip": (missing_chip, "wiznet", naive.Wired),
+    "sleeping_phy": (sleeping_phy, "wiznet", naive.Wired),
+    "silent_link": (silent_link, "wiznet", naive.Wired),
     "cable_out": (cable_out, "wiznet", naive.Latched),
     "cable_out_at_boot_for_a_day": (cable_out_at_boot_for_a_day, "wiznet", naive.Wired),
     "laninfo": (laninfo, "wiznet", naive.TrustingLaninfo),

@@ -54,6 +54,14 @@ def test_watchdog_outlives_a_silent_name_server(contract: dict) -> None:
     assert contract["watchdog"]["disarmed"] == [[0x4005B000, 1 << 30]]
 
 
+def test_esp32(contract: dict) -> None:
+    """Its watchdog cannot be stopped, but given an hour; its first generation measures in degrees Fahrenheit."""
+    if contract["port"] != "esp32":
+        pytest.skip("the others have a thermometer in degrees Celsius and a watchdog that stops")
+    assert contract["watchdog"]["ms"] == 3600000
+    assert contract["sensors"]["temperature"] == 50.0
+
+
 @pytest.mark.parametrize("folder", BOARDS, ids=lambda path: path.name)
 def test_board_toml(folder: Path) -> None:
     board = tomllib.loads((folder / "board.toml").read_text(encoding="utf-8"))

@@ -1,5 +1,6 @@
 """A broker, a board made of this computer, and somebody who watches."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,14 @@ def configuration(port: int, **changes: Any) -> dict[str, Any]:
     """A config.json for a fast board; `mqtt` is completed, everything else as given."""
     mqtt = {"server": "127.0.0.1", "port": port, **changes.pop("mqtt", {})}
     return {"name": "board", "interval": 0.2, **changes, "mqtt": mqtt}
+
+
+def until_it_ends(device: Device) -> None:
+    """Wait for the end of a program that ends by itself: a signal now could become its exit code."""
+    deadline = time.monotonic() + 5
+    while device.running and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not device.running
 
 
 @pytest.fixture

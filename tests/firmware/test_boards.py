@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from firmware.conftest import until_it_ends
 from firmware.watcher import Watcher
 from tools.device import Device, board_files
 from tools.toolchain import ROOT
@@ -78,4 +79,13 @@ def test_a_board_that_lacks_a_setting(
     device.start()
     assert says in device.wait_for("config.json is not usable")
     device.wait_for("copy it to the board")
+    until_it_ends(device)
     assert device.stop() == 0
+
+
+def test_verified_tls_wants_a_time_server(board: Callable[..., Device]) -> None:
+    """The clock of a board begins in 2021 or before: no certificate is valid yet."""
+    device = board(mqtt={"tls": {"ca": "ca.der"}})
+    become(device, "W5100S_EVB_PICO", "wiznet")
+    device.start()
+    assert "ntp: missing" in device.wait_for("config.json is not usable")

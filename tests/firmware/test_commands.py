@@ -1,12 +1,14 @@
 """Commands to a running board, answered on its result topic."""
 
 import json
+import time
 from collections.abc import Callable
 
 import pytest
 
 from firmware.watcher import Watcher
 from tools.device import Device
+from tools.toolchain import ROOT
 
 Board = Callable[..., Device]
 
@@ -95,9 +97,73 @@ def test_a_retained_command_is_not_carried_out(board: Board, watcher: Watcher) -
     assert device.reboots == 0
 
 
-def test_an_answer_too_large_to_send_is_dropped(running: Device, watcher: Watcher) -> None:
-    watcher.send(json.dumps({"command": "publish", "id": "x" * 3000}))
-    assert watcher.command({"command": "led", "value": True})["ok"] is True
+@pytest.mark.parametrize("known", ['"x"', '"' + "ä" * 32 + '"', "5", "-1.5"])
+def test_an_id_comes_back(running: Device, watcher: Watcher, known: str) -> None:
+    answer = watcher.command(f'{{"command": "publish", "id": {known}}}')
+    assert (answer["ok"], answer["id"]) == (True, json.loads(known))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ['"' + "x" * 65 + '"', "[1]", "{}", "true", "1e999", "[" * 1900 + "]" * 1900],
+    ids=["long", "list", "object", "bool", "infinite", "deep"],
+)
+def test_an_id_that_is_no_text_or_number(running: Device, watcher: Watcher, odd: str) -> None:
+    """Not carried out, and not sent back: JSON nested too deep cannot be written again."""
+    answer = watcher.command(f'{{"command": "publish", "id": {odd}}}')
+    assert answer["ok"] is False and "id" not in answer
+    assert answer["error"].startswith("id: ")
+    assert watcher.command({"command": "publish"})["ok"] is True
+
+
+def test_a_name_nested_too_deep(running: Device, watcher: Watcher) -> None:
+    answer = watcher.command('{"command": ' + "[" * 1900 + "]" * 1900 + "}")
+    assert answer["error"].startswith("command: unknown")
+    assert watcher.command({"command": "publish"})["ok"] is True
+
+
+COMMANDS = """
+def _deep(app, value):
+    deep = []
+    for _ in range(5000):
+        deep = [deep]
+    return deep
+
+def _wrong(app, value):
+    return 1 + "1"
+
+COMMANDS.update(deep=_deep, wrong=_wrong, large=lambda app, value: "x" * 20000)
+"""
+
+
+@pytest.mark.parametrize("name", ["deep", "wrong", "large"])
+def test_a_command_with_a_mistake(board: Board, watcher: Watcher, name: str) -> None:
+    """It costs its own answer; the readings go on, and so do the other commands."""
+    commands = (ROOT / "firmware" / "commands.py").read_text(encoding="utf-8")
+    device = board({"commands.py": commands + COMMANDS})
+    device.start()
+    watcher.until_state("online")
+    watcher.send(json.dumps({"command": name}))
+    device.wait_for("error, ")
+    assert watcher.command({"command": "led", "value": True})["command"] == "led"
+    watcher.until_readings(5)
+    assert watcher.readings[-1]["errors"] == 1
+    assert device.running and device.reboots == 0
+
+
+def test_a_retained_message_too_large_for_the_board(board: Board, watcher: Watcher) -> None:
+    """It comes with each connection and ends it: the log says what to do."""
+    watcher.send("x" * 5000, retain=True)
+    device = board()
+    device.start()
+    assert "fieldmqtt/board/command" in device.wait_for("delete it")
+    watcher.send("", retain=True)
+    for _ in range(30):  # until the board is back, commands find nobody
+        watcher.send(json.dumps({"command": "publish"}))
+        time.sleep(1)
+        if any(result["ok"] for result in watcher.results):
+            return
+    raise AssertionError("no answer after the message was deleted")
 
 
 def test_many_at_once(running: Device, watcher: Watcher) -> None:

@@ -14,13 +14,19 @@ SCRIPT = Path(__file__).with_name("show_config.py")
 MINIMAL = {"mqtt": {"server": "broker"}}
 
 
-def load(micropython: Path, folder: Path, text: str | None) -> str:
+def load(micropython: Path, folder: Path, text: str | None, *arguments: str) -> str:
     """What config.load() makes of a config.json with this text; None: there is no file."""
     if text is not None:
         (folder / "config.json").write_text(text, encoding="utf-8")
     environment = {**os.environ, "MICROPYPATH": f"{ROOT / 'firmware'}{os.pathsep}.frozen"}
     run = subprocess.run(
-        [micropython, SCRIPT], cwd=folder, env=environment, capture_output=True, text=True, timeout=20, check=False
+        [micropython, SCRIPT, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout.strip()
@@ -69,6 +75,7 @@ def test_the_example_is_accepted(micropython: Path, tmp_path: Path) -> None:
     [
         ("interval", 0.5),
         ("watchdog", 0),
+        ("watchdog", 60),
         ("watchdog", 3600),
         ("network.fallbacks", [{"ssid": "barn"}]),
         ("network.static", {"ip": "10.0.0.2", "subnet": "255.0.0.0", "gateway": "10.0.0.1", "dns": "10.0.0.1"}),
@@ -107,7 +114,7 @@ def test_accepted(micropython: Path, tmp_path: Path, where: str, value: object) 
         ("interval", 0, "interval: it must be 0.1 to 86400"),
         ("interval", "5", "interval: it must be a number"),
         ("intervall", 5, "intervall: no such field; there are interval, mqtt, name, network, ntp, watchdog"),
-        ("watchdog", 5, "watchdog: it must be 10 to 3600"),
+        ("watchdog", 59, "watchdog: it must be 60 to 3600; name servers that do not answer hold the program for half"),
         ("network", "wifi", "network: it must be an object, { … }"),
         ("network.ssid", 5, 'network.ssid: it must be a text, "…"'),
         ("network.ssid", "x" * 33, "network.ssid: it must be 1 to 32 bytes long"),
@@ -122,6 +129,25 @@ def test_accepted(micropython: Path, tmp_path: Path, where: str, value: object) 
 )
 def test_refused(micropython: Path, tmp_path: Path, where: str, value: object, message: str) -> None:
     assert complaint(micropython, tmp_path, with_(where, value)).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("tls", "ntp", "fine"),
+    [
+        ({"ca": "ca.der"}, None, False),
+        ({"ca": "ca.der"}, "pool.ntp.org", True),
+        ({"insecure": True}, None, True),
+        (None, None, True),
+    ],
+)
+def test_verified_tls_where_the_clock_is_not_kept(
+    micropython: Path, tmp_path: Path, tls: dict | None, ntp: str | None, fine: bool
+) -> None:
+    """Certificates have dates."""
+    text = json.dumps({"ntp": ntp, "mqtt": {"server": "broker", "tls": tls}})
+    shown = load(micropython, tmp_path, text, "clock is not kept")
+    assert shown.startswith("error: ntp: missing") is not fine
+    assert not load(micropython, tmp_path, text).startswith("error:")
 
 
 def test_a_missing_file_says_what_to_do(micropython: Path, tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """The firmware as a process, against a real broker: what its owner sees when things go wrong."""
 
 import ast
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from firmware.conftest import configuration
+from firmware.conftest import configuration, until_it_ends
 from firmware.watcher import Watcher
 from support.certificates import Certificates
 from tools.broker import Broker, Tls
@@ -31,14 +32,52 @@ def link(config):
     return Cable()
 """
 
-# boards/unix with a watchdog ten times as fast
+# boards/unix with a watchdog sixty times as fast
 WATCHDOG = """
 import unix_board
 from unix_board import *
 
+class Watchdog(unix_board.Watchdog):
+    def stop(self):
+        super().stop()
+        print("disarmed")
+
 def watchdog(ms):
-    return unix_board.watchdog(ms // 10)
+    return Watchdog(ms // 60)
 """
+
+# boards/unix whose link cannot tell of itself while the LED is lit
+LINK = """
+from unix_board import *
+from unix_board import Link
+
+class Speechless(Link):
+    def info(self):
+        if led.value():
+            raise RuntimeError("no info")
+        return super().info()
+
+def link(config):
+    return Speechless()
+"""
+
+# boards/unix whose link fails at every step while there is a file `broken`
+BROKEN = (
+    WATCHDOG
+    + """
+import os
+from unix_board import Link
+
+class Broken(Link):
+    def step(self, now):
+        super().step(now)
+        if "broken" in os.listdir():
+            raise RuntimeError("broken")
+
+def link(config):
+    return Broken()
+"""
+)
 
 
 def test_readings_and_state(board: Board, watcher: Watcher) -> None:
@@ -203,13 +242,58 @@ def hangs():
     return {}
 SENSORS = [hangs]
 """
-    device = board({"sensors.py": sensors}, watchdog=10)
+    device = board({"sensors.py": sensors}, watchdog=60)
     replace_board(device, WATCHDOG)
     device.start()
     watcher.until_readings(15)
     assert device.running
     (device.folder / "hang").touch()
     watcher.until(lambda: not device.running, "the end of the process", 5)
+
+
+def test_a_mistake_in_the_program_leaves_the_board_running(board: Board, watcher: Watcher) -> None:
+    device = board()
+    replace_board(device, BROKEN)
+    (device.folder / "broken").touch()
+    device.start()
+    device.wait_for("error, program: RuntimeError: broken")
+    (device.folder / "broken").unlink()
+    watcher.until_readings(3)
+    assert watcher.readings[-1]["errors"] >= 1
+    assert device.reboots == 0
+
+
+def test_watchdog_ends_a_program_that_gets_nothing_done(board: Board, watcher: Watcher) -> None:
+    """Each turn fails: that is no sign of life."""
+    device = board(watchdog=120)
+    replace_board(device, BROKEN)
+    device.start()
+    watcher.until_readings(3)
+    (device.folder / "broken").touch()
+    watcher.until(lambda: not device.running, "the end of the process", 10)
+
+
+def test_stopping_disarms_the_watchdog(board: Board, watcher: Watcher) -> None:
+    """Whoever presses Ctrl-C wants to work on the board."""
+    device = board(watchdog=600)
+    replace_board(device, WATCHDOG)
+    device.start()
+    watcher.until_state("online")
+    assert device.stop() == 0
+    assert "disarmed" in device.lines
+
+
+def test_reboot_although_the_farewell_fails(board: Board, watcher: Watcher) -> None:
+    """The goodbye cannot be said: the last will says it, and the board restarts."""
+    device = board(interval=60)
+    replace_board(device, LINK)
+    device.start()
+    watcher.until_state("online")
+    watcher.until(lambda: watcher.readings, "the first reading")
+    for command in ({"command": "led", "value": True}, {"command": "interval", "value": 60}, {"command": "reboot"}):
+        watcher.send(json.dumps(command))
+    watcher.until(lambda: device.reboots == 1, "the reboot")
+    watcher.until(lambda: [state["state"] for state in watcher.states] == ["online", "offline", "online"], "its states")
 
 
 def test_boot_does_nothing() -> None:
@@ -225,6 +309,12 @@ def test_boot_does_nothing() -> None:
         ("{x", "near line 1"),
         (None, "there is no file config.json"),
         ('{"mqtt": {"server": "a", "tls": {"ca": "ca.der"}}}', "mqtt.tls.ca: there is no file ca.der"),
+        ('{"mqtt": {"server": "a", "tls": {"ca": "boot.py"}}}', "mqtt.tls.ca: invalid cert: boot.py"),
+        ('{"mqtt": {"server": "a", "tls": {"ca": "lib"}}}', "mqtt.tls.ca: [Errno 21] EISDIR: lib"),
+        (
+            '{"mqtt": {"server": "a", "tls": {"insecure": true, "cert": "boot.py", "key": "main.py"}}}',
+            "mqtt.tls.cert and key: invalid key: boot.py, main.py",
+        ),
     ],
 )
 def test_broken_config(board: Board, text: str | None, says: str) -> None:
@@ -235,9 +325,7 @@ def test_broken_config(board: Board, text: str | None, says: str) -> None:
     device.start()
     assert says in device.wait_for("config.json is not usable")
     device.wait_for("copy it to the board")
-    deadline = time.monotonic() + 5
-    while device.running and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until_it_ends(device)
     assert device.stop() == 1
 
 

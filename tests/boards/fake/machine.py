@@ -42,6 +42,7 @@ class WDT:
         if timeout > longest_wdt:
             raise ValueError("timeout exceeds " + str(longest_wdt))
         self.fed = 0
+        self.timeout = timeout
         wdt = self
 
     def feed(self):

@@ -1,6 +1,6 @@
 """A WIZNET5K as MicroPython's rp2 port drives it over lwIP, traps included. Runs under MicroPython.
 
-A test turns the knobs: `cable`, `dhcp_server`, `dhcp_wedged`, `broken`, and calls `fatal_error()`.
+A test turns the knobs: `cable`, `dhcp_server`, `dhcp_wedged`, `missing`, `broken`, `asleep`, and calls `fatal_error()`.
 """
 
 import world
@@ -27,6 +27,8 @@ class Nic:
         self.cable = True
         self.dhcp_server = True
         self.dhcp_wedged = False  # no lease until the interface is started again
+        self.missing = 0  # so many times the constructor raises
+        self.asleep = False  # the PHY sees no cable until the chip is reset
         self.broken = 0  # so many times active(True) raises
         self.activations = 0
         self.requests = 0  # DHCP started by hand
@@ -45,7 +47,7 @@ class Nic:
         """Bring DHCP to the present."""
         dhcp = self.dhcp
         while dhcp and not dhcp.bound and dhcp.next <= world.now:
-            if self.up and self.cable and self.dhcp_server and not self.dhcp_wedged:
+            if self.up and self.cable and self.dhcp_server and not (self.dhcp_wedged or self.asleep):
                 dhcp.bound = True
                 self.address = ("10.0.0.77", "255.255.255.0", "10.0.0.1")
                 self.dns = ("10.0.0.1", True)
@@ -71,16 +73,17 @@ class Nic:
                 raise OSError("the chip does not answer")
             self.activations += 1
             self.up = True
+            self.asleep = False
             self.dhcp_wedged = False
             self.address = (_ANY, _ANY, _ANY)
             self.dhcp = Dhcp()
 
     def isconnected(self):
         self.run()
-        return self.cable and self.up and self.address[0] != _ANY
+        return self.cable and not self.asleep and self.up and self.address[0] != _ANY
 
     def status(self):
-        if not self.cable or not self.activations:
+        if not self.cable or self.asleep or not self.activations:
             return 0
         return 2 if self.up else 1
 
@@ -131,6 +134,9 @@ nic = Nic()
 
 def WIZNET5K():
     """Return the one object. Like the driver's constructor it zeroes the flags of the interface: it is down."""
+    if nic.missing:
+        nic.missing -= 1
+        raise OSError("no chip")
     nic.up = False
     return nic
 

@@ -61,6 +61,7 @@ class Wlan:
             self.country_at_start = self.globals["country"]
         if not on:
             self.wedged = False
+            self._address = None  # a static one is forgotten
             self.disconnect()
         self.up = bool(on)
 
@@ -101,6 +102,8 @@ class Wlan:
         if value is not None:
             self._address = tuple(value)
         joined = self.state == self.GOT_IP
+        if not self.up:
+            return ("0.0.0.0",) * 4
         return self._address or ("10.0.0.88" if joined else "0.0.0.0", "255.255.255.0", "10.0.0.1", "10.0.0.1")
 
 
