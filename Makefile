@@ -22,10 +22,10 @@ test: check ## the checks, then the tests (ARGS="-k name" goes to pytest)
 	$(VENV) -m pytest $(ARGS)
 
 sizes: setup ## what the library costs on a board: bytes of .mpy, heap at import
-	@$(VENV) -m tools sizes
+	@$(VENV) -m tools sizes $(ARGS)
 
 bench: setup ## speed and heap beside a bare socket and umqtt.simple
-	@$(VENV) -m tools bench
+	@$(VENV) -m tools bench $(ARGS)
 
 clean: ## remove what was built (not .venv and .toolchain)
 	rm -rf build .pytest_cache .ruff_cache .mypy_cache

@@ -132,7 +132,8 @@ class Broker:
     def _command(self) -> list[str]:
         program = toolchain.mosquitto()
         if not program:
-            raise toolchain.ToolchainMissing("There is no mosquitto. Run: make setup, or install it by hand.")
+            hint = "`make setup` tries to bring it and says why it cannot."
+            raise toolchain.ToolchainMissing(f"There is no mosquitto. {hint}\n{toolchain.BY_HAND}")
         config = self.folder / "mosquitto.conf"
         config.write_text("\n".join(self._configuration()) + "\n")
         return [str(program), "-c", str(config)]
@@ -169,7 +170,7 @@ def _hashed(password: str, rounds: int = 101) -> str:
 
 
 class AmqttBroker(Broker):
-    """The embedded broker from PyPI, for a demo where there is no mosquitto. Anyone may log in; nothing persists."""
+    """amqtt, a broker in Python: for a demo where there is no mosquitto. Anyone may log in; nothing persists."""
 
     name = "amqtt"
 

@@ -21,13 +21,19 @@ _TIMEOUT_S = 300
 # The boards that stand for their port: each is checked together with the library and the firmware.
 BOARDS = {"unix": "unix", "W5100S_EVB_PICO": "rp2", "RPI_PICO_W": "rp2", "ESP32_GENERIC": "esp32"}
 
-# Where the stubs are wrong: those of rp2 are made from a board without a WIZnet chip; the others exist on every port.
+# Where the stubs are wrong: these exist on every port.
 _STUBS_LACK = (
     'Module has no attribute "core"',  # asyncio.core
-    'Module has no attribute "WIZNET5K"',
     'expression has type "_TicksMs", variable has type "int"',  # ticks are integers, and 0 is one
+    'Unsupported operand types for // ("_TicksMs" and "int")',
     '"SSLContext" has no attribute "verify_mode"',
 )
+
+# And where they lack what one board has, or what the programs for another board import there.
+_STUBS_LACK_ON = {
+    "W5100S_EVB_PICO": ('Module has no attribute "WIZNET5K"',),  # made from a board without a WIZnet chip
+    "unix": ('module named "ntptime"',),
+}
 
 _MYPY = (sys.executable, "-m", "mypy", "--no-error-summary", "--no-color-output")
 _DEVICE_OPTIONS = (
@@ -64,7 +70,7 @@ def _python_files(*folders: str) -> list[str]:
 
 
 def device_types(board: str, files: list[str] | None = None) -> Result:
-    """The types of library, firmware and one board (or of `files`) against the stubs of the board's port."""
+    """The types of library, firmware, examples and one board (or of `files`) against the stubs of the board's port."""
     stubs = STUBS / BOARDS[board]
     flat = board_files(board)
     path = dict.fromkeys([stubs, ROOT / "lib", ROOT / "firmware", *(file.parent for file in flat)])
@@ -73,15 +79,16 @@ def device_types(board: str, files: list[str] | None = None) -> Result:
         *_DEVICE_OPTIONS,
         f"--custom-typeshed-dir={stubs}",
         f"--cache-dir={ROOT / '.mypy_cache' / board}",
-        *(files or [*_python_files("lib", "firmware"), *map(str, flat)]),
+        *(files or [*_python_files("lib", "firmware", "examples"), *map(str, flat)]),
         env={"MYPYPATH": ":".join(map(str, path))},
     )
-    mine = [line for line in output.splitlines() if not _is_of_stubs(line)]
+    mine = [line for line in output.splitlines() if ": note: See " not in line and not _is_of_stubs(line, board)]
     return code < 2 and not any(": error:" in line for line in mine), "\n".join(mine)
 
 
-def _is_of_stubs(line: str) -> bool:
-    return line.startswith(str(STUBS.relative_to(ROOT))) or any(lack in line for lack in _STUBS_LACK)
+def _is_of_stubs(line: str, board: str) -> bool:
+    lacks = (*_STUBS_LACK, *_STUBS_LACK_ON.get(board, ()))
+    return line.startswith(str(STUBS.relative_to(ROOT))) or any(lack in line for lack in lacks)
 
 
 def checks() -> dict[str, Callable[[], Result]]:

@@ -1,11 +1,12 @@
 """`make demo`: a sensor board made of this computer publishes to a local broker, shown live."""
 
 import json
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import paho.mqtt.client as paho
@@ -25,30 +26,52 @@ _INTERVAL_S = 1
 _REFRESH_S = 0.1
 _GOODBYE_S = 2
 _PATIENCE_S = 15  # without a reading for so long after the start, something is wrong
+_REMEMBERED = 1000  # readings by which one that comes again is known; a board resends far fewer
 _NOT_SHOWN = ("seq", "t", "link")
 
 Seconds = Annotated[float | None, typer.Option(min=1, help="End after so many seconds; without it Ctrl-C ends it.")]
 
 
-@dataclass
 class Board:
     """What is known about one board, from its messages alone."""
 
-    state: str = "?"
-    received: int = 0
-    lost: int = 0
-    last: dict[str, Any] = field(default_factory=dict)
-    seen: float = 0.0
-    _next: int | None = None
+    def __init__(self) -> None:
+        self.state = "?"
+        self.received = 0
+        self.last: dict[str, Any] = {}
+        self.seen_at = 0.0
+        # Of this run of the board, from one start to the next.
+        self._lost_before = 0
+        self._first = self._highest = self._count = 0
+        self._seen: dict[int, dict[str, Any]] = {}  # seq -> reading, the last _REMEMBERED
+
+    @property
+    def lost(self) -> int:
+        """Readings that are missing between the first and the last, over all runs."""
+        return self._lost_before + (self._highest - self._first + 1 - self._count if self._count else 0)
 
     def add(self, reading: dict[str, Any]) -> None:
-        """Count a reading; a gap in `seq` is a loss, a `seq` that starts again is a board that did."""
+        """Count a reading, once: at QoS 1 it may come again, and later than those after it."""
         seq = int(reading["seq"])
-        if self._next is not None and seq > self._next:
-            self.lost += seq - self._next
-        self._next = seq + 1
+        self.seen_at = time.monotonic()
+        if self._seen.get(seq) == reading:
+            return
+        if not self._seen or self._is_new_run(seq, reading):
+            self._lost_before = self.lost
+            self._first, self._highest, self._count, self._seen = seq, seq, 0, {}
+        self._seen[seq] = reading
+        if len(self._seen) > _REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        self._count += 1
         self.received += 1
-        self.last, self.seen = reading, time.monotonic()
+        if seq >= self._highest:
+            self._highest, self.last = seq, reading
+
+    def _is_new_run(self, seq: int, reading: dict[str, Any]) -> bool:
+        """A board that starts again counts `seq` from 0, and its `uptime` falls."""
+        if seq > self._highest:
+            return bool(reading.get("uptime", 0) < self.last.get("uptime", 0))
+        return seq in self._seen or seq < next(iter(self._seen))
 
 
 class Watcher:
@@ -106,7 +129,7 @@ def _table(watcher: Watcher) -> Table:
     for name, board in sorted(watcher.boards.items()):
         colour = {"online": "green", "offline": "red"}.get(board.state, "yellow")
         shown = "  ".join(f"[dim]{escape(key)}[/] {escape(_short(value))}" for key, value in _fields(board.last))
-        age = f"{time.monotonic() - board.seen:.1f} s" if board.seen else ""
+        age = f"{time.monotonic() - board.seen_at:.1f} s" if board.seen_at else ""
         counts = f"{board.received}", f"[{'red' if board.lost else 'dim'}]{board.lost}[/]"
         table.add_row(escape(name), f"[{colour}]{escape(board.state)}[/]", shown, age, *counts)
     return table
@@ -206,8 +229,11 @@ def main(seconds: Seconds = None) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # broker and device must end with us
     try:
         received, lost = _run(console, seconds)
+        print(f"demo: {received} readings received, {lost} lost", flush=True)
+    except BrokenPipeError:  # such as `make demo | head`: whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit from None
     except (ToolchainMissing, BrokerError, OSError) as error:
         print(error)
         raise typer.Exit(1) from None
-    print(f"demo: {received} readings received, {lost} lost")
     raise typer.Exit(0 if received else 1)

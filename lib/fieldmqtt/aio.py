@@ -108,11 +108,9 @@ class AsyncMQTTClient(Calls):
                 raise OSError(ENOTCONN, "not connected")
             await self._wait(deadline)
             packet_id = self._offer(topic, msg, retain, qos)
-        stream = self._protocol.stream
         self._flush()
         while wait and self._unfinished(packet_id):
             await self._wait(deadline)
-        self._written(packet_id, stream)
         return packet_id if qos else None
 
     async def subscribe(self, topic, qos=0, *, callback=None, wait=True):

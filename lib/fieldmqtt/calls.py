@@ -39,15 +39,16 @@ class Calls(Connection):
             return None
 
     def _unfinished(self, packet_id):
-        """True while a message is on its way: QoS 0 until it is written, else until it is acknowledged."""
+        """True while a message is on its way: QoS 0 until it is written, else until it is acknowledged.
+
+        packet_id: what Protocol.publish returned, 0 for all at QoS 0. Raises OSError for -1 when the connection is
+        lost: the message went down half written. (It takes several steps to make another one.)
+        """
         if packet_id > 0:
             return self._protocol.outbox.find(packet_id) >= 0
-        return self.isconnected() and self._protocol.writing()
-
-    def _written(self, packet_id, stream):
-        """Raise OSError when a message at QoS 0 went down half written with its stream."""
-        if packet_id < 0 and self._protocol.stream is not stream:
+        if packet_id < 0 and not self.isconnected():
             raise OSError(ECONNABORTED, "connection lost while writing")
+        return self.isconnected() and self._protocol.writing()
 
     def _want(self, topic, qos, callback, state):
         """Note filters to be subscribed or unsubscribed; return their entries."""

@@ -78,11 +78,9 @@ class MQTTClient(Calls):
                 raise OSError(ENOTCONN, "not connected")
             self._wait(deadline)
             packet_id = self._offer(topic, msg, retain, qos)
-        stream = self._protocol.stream
         self._flush()
         while wait and self._unfinished(packet_id) and not self._delivering:
             self._wait(deadline)
-        self._written(packet_id, stream)
         return packet_id if qos else None
 
     def subscribe(self, topic, qos=0, *, callback=None, wait=True):

@@ -1,11 +1,16 @@
 """TLS against mosquitto: what verifies connects, what does not is refused, and nothing is verified only on demand."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from support.certificates import Certificates, Pair
+from support.device import CLIENTS
 from tools.broker import Broker, Tls
+
+# As run_client() wants it: below the folder of the client scripts, without its suffix.
+_DER_ONLY = "../stand_ins/tls_before_1_29"
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +85,28 @@ def test_client_certificate(device, brokers: dict[str, Broker], certificates: Ce
     client = device("live", "try_connect", brokers["mutual"].port, cafile=certificates.ca.der, cert=cert, key=key)
     client.line("connected")
     client.finish()
+
+
+_EC_PARAMETERS = b"""\
+-----BEGIN EC PARAMETERS-----
+BggqhkjOPQMBBw==
+-----END EC PARAMETERS-----
+"""  # the curve, as `openssl ecparam -genkey` puts it before the key
+
+
+@pytest.mark.parametrize("parameters", [b"", _EC_PARAMETERS], ids=["key", "parameters-and-key"])
+def test_pem_where_the_port_takes_der_only(
+    run_client, face: str, brokers: dict[str, Broker], certificates: Certificates, tmp_path: Path, parameters: bytes
+) -> None:
+    own = certificates.client
+    key = tmp_path / "key.pem"
+    key.write_bytes(parameters + own.key_pem.read_bytes())
+    settings = (f"cafile={certificates.ca.pem}", f"cert={own.pem}", f"key={key}")
+    script = CLIENTS / "live.py"
+    client = run_client(_DER_ONLY, script, "try_connect", face, brokers["mutual"].port, *settings)
+    client.line("connected")
+    client.finish()
+    assert client.output.count("PEM refused") == 2, "certificate and key, then the authority"
 
 
 @pytest.mark.parametrize("stranger", [True, False], ids=["of-a-stranger", "none"])

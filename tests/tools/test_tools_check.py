@@ -18,16 +18,21 @@ def _violations(root: Path, name: str, text: str) -> list[str]:
 
 
 # Written with ~ for a slash and ! for a dot, so that this file does not break the rules itself.
-@pytest.mark.parametrize("text", ["see ~work~x", 'open("~root~x")', "cd ~home~ann~x", "to ~tmp~x", "(~Users~ann~x)"])
+@pytest.mark.parametrize("text", ["see ~house~x", 'open("~Data~x")', "cd ~users-2~ann~x", "(~tmp~x)", "path=~mnt~x"])
 def test_path_of_one_machine_is_found(text: str, tmp_path: Path):
     found = _violations(tmp_path, "README.md", "first line\n" + text.replace("~", "/"))
     assert found[0].startswith("README.md:2: a path of one machine")
 
 
-@pytest.mark.parametrize("host", ["pypi!org", "files!pythonhosted!org", "deb!debian!org", "registry!npmjs!org"])
-def test_host_of_a_registry_is_found(host: str, tmp_path: Path):
-    text = f"x = 'https://{host.replace('!', '.')}/simple'\n"
-    assert "host name" in _violations(tmp_path, "tools/x.py", text)[0]
+@pytest.mark.parametrize("host", ["packages!net", "files!packages!net:8443", "me:word@packages!net", "semver!org!net"])
+def test_host_that_no_document_needs_is_found(host: str, tmp_path: Path):
+    text = f"x = 'https:~~{host}~simple'\n".replace("!", ".").replace("~", "/")
+    assert "x.py:1: a host that no document" in _violations(tmp_path, "tools/x.py", text)[0]
+
+
+def test_hosts_of_documents_and_made_up_ones_are_allowed(tmp_path: Path):
+    text = "https://semver.org/spec http://127.0.0.1:9/x http://me:pw@mirror.test/x, see https://github.com."
+    assert _violations(tmp_path, "README.md", text) == []
 
 
 def test_long_file_is_found(tmp_path: Path):
@@ -76,3 +81,10 @@ def test_machine_is_the_ports_own(tmp_path: Path):
     wrong.write_text("import machine\n\nmachine.WDT(timeout=8000)\n")
     assert check.device_types("W5100S_EVB_PICO", [str(wrong)])[0]
     assert not check.device_types("unix", [str(wrong)])[0]
+
+
+def test_wiznet_chip_is_that_of_its_board(tmp_path: Path):
+    wired = tmp_path / "wired.py"
+    wired.write_text("import network\n\nnetwork.WIZNET5K()\n")
+    assert check.device_types("W5100S_EVB_PICO", [str(wired)])[0]
+    assert not check.device_types("RPI_PICO_W", [str(wired)])[0]

@@ -55,6 +55,18 @@ def _read_until(process: "subprocess.Popen[str]", text: str) -> str:
     pytest.fail(f"the demo ended early:\n{shown}")
 
 
+def test_a_reader_that_leaves_ends_the_demo_without_a_trace():
+    demo = subprocess.Popen(_DEMO, cwd=toolchain.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        _read_until(demo, " reading: ")
+        assert demo.stdout and demo.stderr
+        demo.stdout.close()
+        assert demo.wait(20) == 0
+        assert demo.stderr.read() == ""
+    finally:
+        demo.kill()
+
+
 def test_a_gap_in_seq_is_a_loss():
     board = Board()
     for seq in (7, 8, 11):
@@ -67,6 +79,35 @@ def test_a_board_that_starts_again_has_lost_nothing():
     for seq in (7, 8, 0, 1):
         board.add({"seq": seq})
     assert (board.received, board.lost) == (4, 0)
+
+
+def test_a_reading_that_comes_again_counts_once():
+    board = Board()
+    for seq in (7, 8, 9, 8, 10):
+        board.add({"seq": seq, "uptime": 5 * seq})
+    assert (board.received, board.lost) == (4, 0)
+    assert board.last["seq"] == 10
+
+
+def test_a_reading_that_comes_late_is_no_loss():
+    board = Board()
+    for seq in (7, 9, 8):
+        board.add({"seq": seq, "uptime": 5 * seq})
+    assert (board.received, board.lost) == (3, 0)
+
+
+def test_losses_are_counted_in_each_run_of_a_board():
+    board = Board()
+    for seq, uptime in ((0, 0), (2, 10), (0, 1), (1, 6), (3, 16)):
+        board.add({"seq": seq, "uptime": uptime})
+    assert (board.received, board.lost) == (5, 2)
+
+
+def test_a_start_that_only_the_uptime_tells():
+    board = Board()
+    for seq, uptime in ((0, 500), (1, 505), (2, 3)):
+        board.add({"seq": seq, "uptime": uptime})
+    assert (board.received, board.lost) == (3, 0)
 
 
 @pytest.mark.parametrize("command", [[], ["setup"], ["demo"], ["check"]])

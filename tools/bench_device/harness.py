@@ -35,10 +35,16 @@ def stop(started):
     print("result", took, gc.mem_alloc() - started[0])
 
 
-def measure(run):
-    """Call run(count) for the messages of a client that waits."""
+def prepare():
+    """Before messages are received they are all sent, so that what is measured is the receiver alone."""
     if CASE == "receive":
         print("ready")
+        sys.stdin.readline()
+
+
+def measure(run):
+    """Call run(count) for the messages of a client that waits."""
+    prepare()
     run(WARM_UP)
     started = start()
     run(COUNT)
@@ -47,8 +53,7 @@ def measure(run):
 
 async def measure_async(run):
     """The same for a coroutine function."""
-    if CASE == "receive":
-        print("ready")
+    prepare()
     await run(WARM_UP)
     started = start()
     await run(COUNT)

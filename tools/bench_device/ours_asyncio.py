@@ -3,8 +3,9 @@
 
 import asyncio
 
-from fieldmqtt import AsyncMQTTClient
 from harness import CASE, HOST, PAYLOAD, PORT, TOPIC, measure_async
+
+from fieldmqtt import AsyncMQTTClient
 
 client = AsyncMQTTClient("async-" + CASE, HOST, PORT)
 

@@ -1,8 +1,9 @@
 # mypy: ignore-errors
 """MQTTClient."""
 
-from fieldmqtt import MQTTClient
 from harness import CASE, HOST, PAYLOAD, PORT, TOPIC, measure
+
+from fieldmqtt import MQTTClient
 
 client = MQTTClient("sync-" + CASE, HOST, PORT)
 
