@@ -5,7 +5,6 @@ Whoever awaits something sleeps until one of them has handled a packet, and look
 """
 
 import asyncio
-from errno import ENOTCONN
 from time import ticks_diff, ticks_ms
 
 from micropython import const
@@ -95,19 +94,14 @@ class AsyncMQTTClient(Calls):
 
     async def publish(self, topic, msg, retain=False, qos=0, wait=True):
         """Send a message; return its packet identifier (None at QoS 0). See MQTTClient.publish."""
-        try:
-            packet_id = self._protocol.publish(topic, msg, retain, qos)
-            if packet_id == 0:
-                return None
-        except OSError as error:
-            self._failed(error)
-            packet_id = None
+        packet_id = self._protocol.publish(topic, msg, retain, qos)
+        if packet_id == 0:
+            return None
         deadline = self._deadline(None)
         while packet_id is None:
-            if not (wait or qos or self.isconnected()):
-                raise OSError(ENOTCONN, "not connected")
+            self._put_off(wait or qos)
             await self._wait(deadline)
-            packet_id = self._offer(topic, msg, retain, qos)
+            packet_id = self._protocol.publish(topic, msg, retain, qos)
         self._flush()
         while wait and self._unfinished(packet_id):
             await self._wait(deadline)

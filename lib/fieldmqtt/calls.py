@@ -30,13 +30,13 @@ class Calls(Connection):
         self._patience = (self._timeout if timeout is None else int(timeout * 1000)) // len(self._servers)
         self._start()
 
-    def _offer(self, topic, msg, retain, qos):
-        """Protocol.publish, with a lost connection as «not now»."""
-        try:
-            return self._protocol.publish(topic, msg, retain, qos)
-        except OSError as error:
+    def _put_off(self, wait):
+        """Protocol.publish says «not now»: see whether the connection is the reason, and whether there is to wait."""
+        error, self._protocol.failure = self._protocol.failure, None
+        if error:
             self._failed(error)
-            return None
+        if not (wait or self.isconnected()):
+            raise OSError(ENOTCONN, "not connected")
 
     def _unfinished(self, packet_id):
         """True while a message is on its way: QoS 0 until it is written, else until it is acknowledged.

@@ -1,6 +1,5 @@
 """The synchronous client: umqtt's names over a core that never waits. Here is only the waiting."""
 
-from errno import ENOTCONN
 from time import sleep_ms, ticks_diff, ticks_ms
 
 from .calls import Calls
@@ -61,23 +60,18 @@ class MQTTClient(Calls):
         OSError(ENOTCONN) without a connection. Allocates nothing for bytes (QoS 0; QoS 1 as well unless
         it waits for room); a str is encoded. Raises ValueError for a message that can't be sent at all.
         """
-        try:
-            packet_id = self._protocol.publish(topic, msg, retain, qos)
-            if packet_id == 0:
-                return None
-        except OSError as error:
-            self._failed(error)
-            packet_id = None
+        packet_id = self._protocol.publish(topic, msg, retain, qos)
+        if packet_id == 0:
+            return None
         return self._complete(packet_id, topic, msg, retain, qos, wait)
 
     # What publish() does when it is not done at once; apart from it, so that the usual case stays light.
     def _complete(self, packet_id, topic, msg, retain, qos, wait):
         deadline = self._deadline(None)
         while packet_id is None:
-            if not (wait or qos or self.isconnected()):
-                raise OSError(ENOTCONN, "not connected")
+            self._put_off(wait or qos)
             self._wait(deadline)
-            packet_id = self._offer(topic, msg, retain, qos)
+            packet_id = self._protocol.publish(topic, msg, retain, qos)
         self._flush()
         while wait and self._unfinished(packet_id) and not self._delivering:
             self._wait(deadline)

@@ -49,6 +49,7 @@ class Protocol(Wire):
     message = None
     finished = 0  # the packet identifier of the message that was acknowledged to the end last
     _last_id = 0
+    failure = None
     _reply = 0  # what acknowledge() sends: packet type << 16 | packet identifier
 
     def __init__(self, outbox, tx_size, max_packet, window):
@@ -95,15 +96,14 @@ class Protocol(Wire):
             self._put(part)
 
     def publish(self, topic, payload, retain, qos):
-        """Send or store a message. Return 0: written; its packet identifier: stored, for flush() to write;
-        -1: QoS 0 and being written; None: not now (no room, or QoS 0 and not online), nothing changed.
+        """Return 0: written; the packet identifier: stored, for flush() to write; -1: QoS 0 and being written;
+        None: not now (no room, or QoS 0 and not online), nothing changed.
 
-        Raises ValueError for a message that can never be sent, the stream's OSError with nothing changed.
+        Raises ValueError for a message that can never be sent. The stream's OSError is «not now», and in `failure`.
         At QoS 0 the part of a long payload that is not in tx yet is not copied: it must not change until
         flush() has written it. Allocates nothing for bytes (but see there); before MicroPython 1.26 two slices.
         """
-        # The usual case, written out: the topic of the last time, whose field still stands in tx where it was
-        # put, at 5; one write, and no state to keep.
+        # The usual case, written out: the topic of the last time still stands in tx; one write, no state to keep.
         at = self._payload_at
         try:
             end = at + len(payload)
@@ -111,20 +111,23 @@ class Protocol(Wire):
                 return self._publish_any(topic, payload, retain, qos)
             tx = self._tx
             tx[at:end] = payload
+            size = end - 5
+            at = 3
+            if size > 127:
+                tx[3] = size & 0x7F | 0x80
+                size >>= 7
+                at = 2
+            tx[at] = 0x31 if retain else 0x30
+            tx[4] = size
+            size = end - at
+            n = self.stream.write(tx, at, size)
         except (TypeError, NotImplementedError):  # how a bytearray says that a str is no bytes
             if not isinstance(payload, str):
                 raise
             return self.publish(topic, payload.encode(), retain, 0)
-        size = end - 5
-        at = 3
-        if size > 127:
-            tx[3] = size & 0x7F | 0x80
-            size >>= 7
-            at = 2
-        tx[at] = 0x31 if retain else 0x30
-        tx[4] = size
-        size = end - at
-        n = self.stream.write(tx, at, size)
+        except OSError as error:
+            self.failure = error
+            return None
         if n == size:
             return 0
         self._tx_start, self._tx_end = at + (n or 0), end
@@ -215,8 +218,7 @@ class Protocol(Wire):
         batch = self.subscriptions.batch(subscribing, self.room() - 14)  # fixed header, identifier, an answer
         if not batch:
             return
-        packet_id = self._new_id()
-        size = 3 if subscribing else 2
+        packet_id, size = self._new_id(), 3 if subscribing else 2
         self._packet(kind, 2 + sum(size + len(entry.topic_filter) for entry in batch))
         self._put_int(packet_id)
         for entry in batch:
@@ -249,9 +251,7 @@ class Protocol(Wire):
 
     def acknowledge(self, postponed=None):
         """Queue the acknowledgement of the message received last, or a postponed one if its connection still lives.
-
-        Where there is no room now it is owed, and nothing is received until flush() has made some.
-        """
+        Where there is no room now it is owed, and nothing is received until flush() has made some."""
         reply = self._reply
         if postponed:
             reply = postponed[0] if postponed[1] is self.stream else 0
