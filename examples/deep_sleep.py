@@ -1,4 +1,4 @@
-"""Wake, publish, sleep: flush() returns when the broker has everything, and says so when it has not.
+"""Wake, publish, sleep: what cannot be delivered now waits on flash, and is delivered after a later wake-up.
 
 This computer:  MICROPYPATH=lib:.frozen micropython examples/deep_sleep.py
 A board:        mpremote run examples/online.py run examples/deep_sleep.py
@@ -7,22 +7,26 @@ A board:        mpremote run examples/online.py run examples/deep_sleep.py
 import machine
 
 from fieldmqtt import MQTTClient
+from fieldmqtt.flash import FlashOutbox
 
 BROKER = "127.0.0.1"  # its name or address, or (name, port)
 SLEEP = 600  # seconds
+FOLDER = "outbox"  # on flash
 
 
 def main():
-    client = MQTTClient("example-deep-sleep", BROKER, timeout=5)
+    outbox = FlashOutbox(FOLDER, full="drop")  # when it is full the oldest go
+    client = MQTTClient("example-deep-sleep", BROKER, timeout=5, outbox=outbox)
+    client.publish("examples/deep_sleep/temperature", "21.5", qos=1, wait=False)
+    client.publish("examples/deep_sleep/battery", "3.71", qos=1, wait=False)
     try:
         client.connect()
-        client.publish("examples/deep_sleep/temperature", "21.5", qos=1, wait=False)
-        client.publish("examples/deep_sleep/battery", "3.71", qos=1, wait=False)
         client.flush(10)
         print("delivered")
         client.disconnect()
     except OSError as error:
-        print("not delivered:", error)  # and lost: what waits is in RAM, which deep sleep clears
+        print(client.pending(), "wait for the next time:", error)
+    outbox.sync()  # what was delivered is not sent again
 
 
 main()

@@ -38,7 +38,9 @@ _MQTT = {
     "password": (str, None, 0, 1000),  # secret
     "keepalive": (int, 60, 5, 3600),  # s
     "prefix": (str, "fieldmqtt", 1, 100),  # topics are <prefix>/<name>/reading, …
-    "outbox": (int, 16384, 1024, 65000),  # bytes of RAM for what waits for the broker; the default holds 74 readings
+    "outbox": (int, 16384, 1024, 65000),  # bytes of RAM for what waits for the broker
+    "flash": (int, 262144, 0, 1000000),  # bytes of flash for it; 0: it waits in RAM only, and is lost with the power
+    "full": (str, "refuse", 1, 20),  # when there is no room: "refuse" the new ones, or "drop" the oldest
     "tls": (dict, None, _TLS, None),
 }
 _NETWORK = {  # see boards/common/link.py for the rules of dhcp, laninfo.txt and static; unused on unix
@@ -78,6 +80,10 @@ def complete(given, keeps_time=True):
     for where, text in (("name", config["name"]), ("mqtt.prefix", config["mqtt"]["prefix"])):
         if text and (set(text) & set("+#\0") or (where == "name" and "/" in text)):
             raise ValueError("%s: it becomes part of a topic; + # and (in the name) / cannot be used" % where)
+    if config["mqtt"]["full"] not in ("refuse", "drop"):
+        raise ValueError("mqtt.full: refuse or drop")
+    if 0 < config["mqtt"]["flash"] < 8192:
+        raise ValueError("mqtt.flash: 0, or 8192 to 1000000 bytes")
     _check_tls(config["mqtt"]["tls"], keeps_time or config["ntp"])
     return config
 

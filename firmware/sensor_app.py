@@ -6,11 +6,12 @@ Topics, below <prefix>/<name>/:
     command   what the board is told, see commands.py
     result    its answers
 
-Readings that cannot be delivered wait in the outbox (RAM). When it is full, new ones are refused and counted; the gap
-shows in `seq`, which counts all readings from 0 at each start.
+Readings that cannot be delivered wait in the outbox, on flash, where they outlive a reboot and the loss of power. When
+it is full, new ones are refused and counted, or the oldest are dropped and counted (mqtt.full); the gap shows in `seq`,
+which counts all readings from 0 at each start.
 
 A link may say that it is up while nothing gets through: drivers do. So without the broker for 10 min of link time the
-interface is started again, each 10 min; after 6 h of it the board is, and the readings in the outbox are lost.
+interface is started again, each 10 min; after 6 h of it the board is.
 """
 
 import gc
@@ -18,6 +19,7 @@ import json
 import os
 import sys
 import time
+from errno import ENOBUFS
 
 from micropython import const
 
@@ -34,7 +36,7 @@ _RESTART_LINK_S = const(600)  # link time without the broker, as is the next
 _RESTART_BOARD_S = const(6 * 3600)
 _MAX_COMMANDS = const(8)  # waiting to be carried out; more at once are dropped and counted
 _TOO_LARGE = const(0x95)  # reason code "packet too large"
-_PACKET_OVERHEAD = const(12)  # bytes a message takes in the outbox besides topic and payload
+_FOLDER = "outbox"  # where readings wait on flash
 
 
 def _tls_params(tls):
@@ -125,12 +127,22 @@ class App:
         self._prepare_client(config)
 
     def _prepare_client(self, config):
-        self._outbox = Outbox(config["mqtt"]["outbox"])
+        self._outbox = self._open_outbox(config["mqtt"])
         client = make_client(config, self.name, self._outbox)
         client.set_last_will(self._topic + "state", json.dumps({"state": "offline", "reason": "lost"}), True, 1)
         client.on_connect = self._on_connect
         client.subscribe(self._topic + "command", 1, callback=self._on_command, wait=False)
         self._client = client
+
+    def _open_outbox(self, mqtt):
+        if mqtt["flash"]:
+            try:
+                from fieldmqtt import FlashOutbox
+
+                return FlashOutbox(_FOLDER, mqtt["flash"], mqtt["outbox"], full=mqtt["full"])
+            except (OSError, ValueError) as e:  # a board that cannot use its flash can still measure
+                self.failed("mqtt", "readings are not kept over a reboot: %s" % _text(e))
+        return Outbox(mqtt["outbox"], full=mqtt["full"])
 
     # --- the loop
 
@@ -270,16 +282,13 @@ class App:
     # --- messages
 
     def _publish(self, kind, value, retain=False):
-        """Hand a message to the client at QoS 1. True: accepted. False: no room for it now. None: it is too large."""
-        payload = json.dumps(value).encode()
-        topic = self._topic + kind
+        """Hand a message to the client at QoS 1. True: accepted. False: no room for it now. None: it cannot be kept."""
         try:
-            # asked first, because publish() would wait for room
-            if self._outbox.reserve(len(topic.encode()) + len(payload) + _PACKET_OVERHEAD) < 0:
-                return False
-            self._client.publish(topic, payload, retain, 1, wait=False)
+            self._client.publish(self._topic + kind, json.dumps(value).encode(), retain, 1, wait=False)
             return True
-        except ValueError as e:
+        except (OSError, ValueError) as e:  # the flash cannot be written, or the message is too large
+            if isinstance(e, OSError) and e.args[0] == ENOBUFS:
+                return False
             self.failed("mqtt", "%s: %s" % (kind, _text(e)))
             return None
 
@@ -301,6 +310,8 @@ class App:
             "interval": self._interval_ms / 1000,
             "uptime": self._uptime_s,
             "errors": self.errors,
+            "waiting": self._outbox.pending,
+            "dropped": self._outbox.dropped,
             "last_error": self.last_error,
             "link": link,
         }
@@ -322,13 +333,14 @@ class App:
         When something of it fails there is no DISCONNECT, and the last will tells.
         """
         self.log("ends: " + reason)
-        if not self._client.isconnected():
-            return
         try:
-            self._send_waiting()
-            self._publish("state", {"state": "offline", "reason": reason}, True)
-            self._client.flush(_FAREWELL_S)
-            self._client.disconnect()
+            if self._client.isconnected():
+                self._send_waiting()
+                self._publish("state", {"state": "offline", "reason": reason}, True)
+                self._client.flush(_FAREWELL_S)
+                self._client.disconnect()
+            if hasattr(self._outbox, "sync"):
+                self._outbox.sync()  # what is finished is not sent again
         except Exception as e:  # whatever it is: the restart must not fail with it
             self.failed("mqtt", _text(e))
 

@@ -12,6 +12,7 @@ _HOME = {
     "MQTTException": "protocol",
     "Message": "protocol",
     "Outbox": "outbox",
+    "FlashOutbox": "flash",
 }
 
 

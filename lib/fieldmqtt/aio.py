@@ -103,8 +103,10 @@ class AsyncMQTTClient(Calls):
             await self._wait(deadline)
             packet_id = self._protocol.publish(topic, msg, retain, qos)
         self._flush()
+        dropped = self._protocol.outbox.dropped
         while wait and self._unfinished(packet_id):
             await self._wait(deadline)
+        self._kept(packet_id, dropped)
         return packet_id if qos else None
 
     async def subscribe(self, topic, qos=0, *, callback=None, wait=True):

@@ -4,12 +4,12 @@ A call begins something, then waits for a deadline as long as a question is not 
 polling, AsyncMQTTClient by awaiting. The beginnings and the questions are here.
 """
 
-from errno import EAGAIN, ECONNABORTED, ENOTCONN, ETIMEDOUT
+from errno import EAGAIN, ECONNABORTED, ENOBUFS, ENOTCONN, ETIMEDOUT
 from time import ticks_add, ticks_ms
 
 from .connection import Connection, refusal
 from .subscriptions import GRANTED, REFUSED, check_filter
-from .wire import to_bytes
+from .wire import not_yet, to_bytes
 
 
 class Calls(Connection):
@@ -33,8 +33,8 @@ class Calls(Connection):
     def _put_off(self, wait):
         """Protocol.publish says «not now»: see whether the connection is the reason, and whether there is to wait."""
         error, self._protocol.failure = self._protocol.failure, None
-        if error:
-            self._failed(error)
+        if error and not not_yet(error):
+            self._lost(error)
         if not (wait or self.isconnected()):
             raise OSError(ENOTCONN, "not connected")
 
@@ -45,16 +45,23 @@ class Calls(Connection):
         lost: the message went down half written. (It takes several steps to make another one.)
         """
         if packet_id > 0:
-            return self._protocol.outbox.find(packet_id) >= 0
+            outbox = self._protocol.outbox
+            return outbox.uses(packet_id) and packet_id not in outbox.orphans
         if packet_id < 0 and not self.isconnected():
-            raise OSError(ECONNABORTED, "connection lost while writing")
+            raise OSError(ECONNABORTED, "half written")
         return self.isconnected() and self._protocol.writing()
+
+    def _kept(self, packet_id, dropped):
+        """Raise OSError if the message that was waited for, when `dropped` had been, may have been dropped as well."""
+        outbox = self._protocol.outbox
+        if packet_id > 0 and outbox.dropped != dropped and (outbox.lost - packet_id) % 65535 < 32768:
+            raise OSError(ENOBUFS, "dropped")
 
     def _want(self, topic, qos, callback, state):
         """Note filters to be subscribed or unsubscribed; return their entries."""
         filters = [to_bytes(t) for t in (topic if isinstance(topic, (list, tuple)) else (topic,))]
         if not filters or qos not in (0, 1, 2):
-            raise ValueError("no filter, or qos not 0, 1, 2")
+            raise ValueError("no filter, or qos not 0-2")
         for topic_filter in filters:
             check_filter(topic_filter)
             self._protocol.fits(len(topic_filter))
@@ -77,10 +84,12 @@ class Calls(Connection):
     def _granted(self, entries):
         """Return the QoS granted, an int for one filter, else a list. Raises MQTTException if one was refused."""
         refused = None
+        known = self._protocol.subscriptions.entries
         for entry in entries:
             if entry.state == REFUSED:
                 refused = entry
-                self._protocol.subscriptions.forget(entry)
+                if entry in known:
+                    known.remove(entry)
         if refused:
             raise refusal(refused)
         codes = [entry.reason_code for entry in entries]

@@ -73,8 +73,10 @@ class MQTTClient(Calls):
             self._wait(deadline)
             packet_id = self._protocol.publish(topic, msg, retain, qos)
         self._flush()
+        dropped = self._protocol.outbox.dropped
         while wait and self._unfinished(packet_id) and not self._delivering:
             self._wait(deadline)
+        self._kept(packet_id, dropped)
         return packet_id if qos else None
 
     def subscribe(self, topic, qos=0, *, callback=None, wait=True):
@@ -102,7 +104,7 @@ class MQTTClient(Calls):
             self._turn(60000 if deadline is None else max(0, ticks_diff(deadline, ticks_ms())))
             if self._event == PUBLISH:
                 return True
-            if deadline is not None and not self._event and ticks_diff(deadline, ticks_ms()) <= 0:
+            if deadline is not None and ticks_diff(deadline, ticks_ms()) <= 0:
                 return False
 
     def check_msg(self, attempts=None):
@@ -150,7 +152,7 @@ class MQTTClient(Calls):
         if not self._event:
             ms = min(ms, self.due(ticks_ms()))
             if self._transport:
-                self._transport.wait(ms, self._writing())
+                self._transport.wait(ms, self._writing(), self._protocol.room() > 7)
             else:
                 sleep_ms(ms)
         self._event = 1  # also if a callback raises

@@ -16,7 +16,7 @@ from micropython import const
 from .outbox import Outbox
 from .protocol import CONNACK, PUBLISH, Protocol
 from .subscriptions import REFUSED, topic_name
-from .transport import Transport, not_yet, resolve
+from .transport import Transport, resolve
 from .wire import MQTTException, to_bytes
 
 _IDLE = const(0)  # nothing is wanted
@@ -103,13 +103,16 @@ class Connection:
         self._hostname = ssl_params.get("server_hostname")
         self._servers = server if isinstance(server, list) else [server]
         if window < 1 or tx_size < 64 or max_packet < 16 or not self._servers:
-            raise ValueError("window, tx_size, max_packet or server too small")
+            raise ValueError("window, tx_size or max_packet too small")
         self._port = port or (8883 if ssl else 1883)
         self._login = (to_bytes(client_id), to_bytes(user), to_bytes(password), keepalive)
         self._keepalive = keepalive * 750  # ms from a sign of life to PINGREQ, and from that to the end
         self._timeout = int(timeout * 1000)
         self._backoff = backoff
         self._protocol = Protocol(outbox or Outbox(), tx_size, max_packet, window)
+        # The broker may have an exchange of an earlier life open: a new message under its identifier would be lost.
+        if not (clean_session or self._protocol.last_id):
+            self._protocol.last_id = int.from_bytes(os.urandom(2), "big")
         self.clean_session = clean_session
         self.auto_reconnect = auto_reconnect
         self._state = _IDLE
@@ -152,7 +155,7 @@ class Connection:
             elif self._state != _IDLE:
                 event = self._connect(now)
         except (OSError, ValueError, MemoryError) as error:
-            self._failed(error)
+            self._lost(error)
         if event == PUBLISH:
             self._deliver()
         elif event == CONNACK:
@@ -187,15 +190,15 @@ class Connection:
         protocol = self._protocol
         if protocol.writing():
             protocol.flush()  # which may make the room that receive() wants for answers
+        if protocol.subscriptions.changed:
+            protocol.subscribe()  # before receive(): nothing may raise behind a message
         event = 0 if self._hold else protocol.receive()
         if event in _ANSWERS:
             self._alive(now)
-        elif not event and self._keepalive and ticks_diff(now, self._due) >= 0:
-            if self._asked and not self._hold:
+        elif self._keepalive and ticks_diff(now, self._due) >= 0:
+            if self._asked and not (event or self._hold):
                 raise OSError(ETIMEDOUT, "no PINGRESP")
-            self._ping(now)
-        if protocol.subscriptions.changed:
-            protocol.subscribe()
+            self._ping(now, event)
         self._flush()  # if this loses the connection, what has been received is delivered all the same
         return event
 
@@ -207,11 +210,11 @@ class Connection:
         self._asked = False
         self._due = ticks_add(now, self._keepalive)
 
-    # Asking again gives no more time to answer.
-    def _ping(self, now):
+    # Asking again gives no more time to answer, unless other packets come in, behind which the answer stands.
+    def _ping(self, now, event=0):
         if not self._protocol.ping():
             self._due = ticks_add(now, 1000)  # no room: it must not come into a long payload
-        elif not self._asked or self._hold:
+        elif event or self._hold or not self._asked:
             self._alive(now)
             self._asked = True
 
@@ -226,7 +229,11 @@ class Connection:
         if self._state == _OPENING:
             if not self._transport.connected():
                 return 0
-            self._greet()
+            if self._ssl:
+                self._transport.secure(self._ssl, self._hostname or self._server()[0])
+            self._protocol.reset(self._transport.stream)
+            self._protocol.connect(*self._login, self.clean_session, self._will)
+            self._state = _GREETING
         return self._await_connack(now)
 
     def _open(self, now):
@@ -242,13 +249,6 @@ class Connection:
         server = self._servers[self._broker]
         host, port = server if isinstance(server, tuple) else (server, self._port)
         return (host if isinstance(host, str) else host.decode()), port
-
-    def _greet(self):
-        if self._ssl:
-            self._transport.secure(self._ssl, self._hostname or self._server()[0])
-        self._protocol.reset(self._transport.stream)
-        self._protocol.connect(*self._login, self.clean_session, self._will)
-        self._state = _GREETING
 
     def _await_connack(self, now):
         protocol = self._protocol
@@ -267,16 +267,12 @@ class Connection:
         self._due = ticks_ms()
         self.error = None
 
-    def _failed(self, error):
-        if not not_yet(error):
-            self._lost(error)
-
     def _flush(self):
         if self._state == _ONLINE:
             try:
                 self._protocol.flush()
             except OSError as error:
-                self._failed(error)
+                self._lost(error)
 
     def _deliver(self):
         message = self.message = self._protocol.message

@@ -15,6 +15,8 @@ be sent on this connection. A finished record in the middle keeps its place unti
 those before it are finished too.
 """
 
+from errno import ENOBUFS
+
 from micropython import const
 
 _RECORD = const(5)
@@ -37,13 +39,22 @@ _MAX_RECEIVED = const(256)
 class Outbox:
     """Messages accepted for sending and not yet finished; identifiers received at QoS 2.
 
-    size: bytes of the ring. A message takes its topic and payload and about 12 bytes.
+    size: bytes of the ring. A message takes its topic and payload and about 12 bytes. count: most messages.
+    full: what becomes of one for which there is no room: "wait" until there is, or until the call's deadline;
+    "refuse": OSError(ENOBUFS); "drop": the oldest make room, counted in `dropped`.
     """
 
-    def __init__(self, size=4096):
+    def __init__(self, size=4096, count=1000, full="wait"):
         if size >= 0xFF00:
-            raise ValueError("outbox size: at most 65279 bytes")
+            raise ValueError("size above 65279")
+        if full not in ("wait", "refuse", "drop"):
+            raise ValueError("full: wait, refuse or drop")
         self.buffer = bytearray(size)
+        self.full = full
+        self.count = count
+        self.dropped = 0  # messages given up to make room
+        self.lost = 0  # the packet identifier of the one dropped last
+        self.orphans = []  # identifiers of dropped messages at QoS 2 that the broker may have: they need PUBREL
         self.pending = 0  # messages not finished
         self.unsent = 0  # records from cursor to tail
         self.in_flight = 0  # messages sent on this connection and not finished
@@ -51,18 +62,29 @@ class Outbox:
         self.end = 0
         self.newest = 0  # the packet identifier given last
         self.received = set()
-        self._count = 0
+        self.largest = size - _RECORD  # packet
+        self._space = size  # of the ring
+        self._count = 0  # records in it
         self._head = self._tail = self._cursor = self._reserved = 0
 
-    def reserve(self, size):
+    def reserve(self, size, busy=0):
         """Return where in `buffer` a packet of `size` bytes can be written, -1: no room now.
 
-        Nothing changes until commit(). Raises ValueError for a packet that would never fit.
+        Nothing is accepted until commit(). busy: where the record ends that is being written just now, which
+        cannot be dropped. Raises ValueError for a packet that would never fit, OSError(ENOBUFS) when `full` says so.
         """
+        if size > self.largest:
+            raise ValueError("%d bytes, at most %d" % (size, self.largest))
+        while True:
+            at = self._room(size) if self.pending < self.count else -1
+            if at >= 0 or self.full == "wait":
+                return at
+            if self.full == "refuse" or not self._drop(busy):
+                raise OSError(ENOBUFS, "outbox full")
+
+    def _room(self, size):
         size += _RECORD
-        space = len(self.buffer)
-        if size > space:
-            raise ValueError("message larger than the outbox: %d of %d bytes" % (size, space))
+        space = self._space
         head, tail = self._head, self._tail
         if not self._count:
             tail = 0
@@ -78,22 +100,25 @@ class Outbox:
 
     def commit(self, packet_id, size):
         """Accept the packet of `size` bytes that was written where reserve() said."""
+        self._append(packet_id, size, _QUEUED)
+        self.newest = packet_id
+        self.pending += 1
+
+    def _append(self, packet_id, size, state):
         buffer, at = self.buffer, self._reserved
         if not self._count:
             self._head = at
-        elif at < self._tail < len(buffer):
+        elif at < self._tail < self._space:
             buffer[self._tail] = _WRAP
         if not self.unsent:
             self._cursor = at
         buffer[at] = size >> 8
         buffer[at + 1] = size & 0xFF
-        buffer[at + 2] = _QUEUED
+        buffer[at + 2] = state
         buffer[at + 3] = packet_id >> 8
         buffer[at + 4] = packet_id & 0xFF
         self._tail = at + _RECORD + size
-        self.newest = packet_id
         self._count += 1
-        self.pending += 1
         self.unsent += 1
 
     def next(self):
@@ -141,28 +166,31 @@ class Outbox:
         return -1
 
     def puback(self, packet_id):
-        """QoS 1: the message is finished. Return False for an identifier that waits for no PUBACK."""
+        """QoS 1: the message is finished. False: it waits for something else; None: nothing waits for an answer."""
         return self._finish(packet_id, _PUBACK_PENDING)
 
     def pubrec(self, packet_id):
-        """QoS 2: the broker has the message; from now on only PUBREL is sent. False: not waited for.
+        """QoS 2: the broker has the message; from now on only PUBREL is sent. Returns as puback().
 
         A PUBREC for a message whose PUBREL is on its way is answered with PUBREL as well.
         """
-        at = self.find(packet_id)
-        if at < 0 or self.buffer[at + 2] not in (_PUBREC_PENDING | _SENT, _PUBCOMP_PENDING | _SENT):
+        at = self._sent(packet_id)
+        if at < 0:
+            return None
+        if self.buffer[at + 2] == _PUBACK_PENDING | _SENT:
             return False
         self.buffer[at + 2] = _PUBCOMP_PENDING | _SENT
         return True
 
     def pubcomp(self, packet_id):
-        """QoS 2: the message is finished. Return False for an identifier that waits for no PUBCOMP."""
+        """QoS 2: the message is finished. Returns as puback()."""
+        if packet_id in self.orphans:
+            self.orphans.remove(packet_id)
         return self._finish(packet_id, _PUBCOMP_PENDING)
 
-    def waits(self, packet_id):
-        """True when a message with this identifier was sent on this connection and is unfinished."""
-        at = self.find(packet_id)
-        return at >= 0 and bool(self.buffer[at + 2] & _SENT)
+    def uses(self, packet_id):
+        """True while a message or an exchange with this identifier is unfinished."""
+        return self.find(packet_id) >= 0 or packet_id in self.orphans
 
     def rewind(self, session_present):
         """Start anew on a fresh connection: everything unfinished is to be sent again, in order.
@@ -185,16 +213,17 @@ class Outbox:
         self.in_flight = 0
         if not session_present:
             self.received.clear()
+            self.orphans.clear()
 
     def receive(self, packet_id):
-        """Note an incoming QoS 2 identifier; False: it is known, the message came before.
+        """Note an incoming QoS 2 identifier. False: it is known, the message came before; None: there are too many.
 
-        Allocates when the set grows. Raises OverflowError above _MAX_RECEIVED identifiers.
+        Allocates when the set grows.
         """
         if packet_id in self.received:
             return False
         if len(self.received) >= _MAX_RECEIVED:
-            raise OverflowError
+            return None
         self.received.add(packet_id)
         return True
 
@@ -202,9 +231,16 @@ class Outbox:
         """Forget an incoming QoS 2 identifier: PUBREL has come."""
         self.received.discard(packet_id)
 
-    def _finish(self, packet_id, state):
+    # The place of a message that was sent on this connection and is unfinished.
+    def _sent(self, packet_id):
         at = self.find(packet_id)
-        if at < 0 or self.buffer[at + 2] != state | _SENT:
+        return at if at >= 0 and self.buffer[at + 2] & _SENT else -1
+
+    def _finish(self, packet_id, state):
+        at = self._sent(packet_id)
+        if at < 0:
+            return None
+        if self.buffer[at + 2] != state | _SENT:
             return False
         self.buffer[at + 2] = _DONE
         self.pending -= 1
@@ -212,21 +248,42 @@ class Outbox:
         self._free()
         return True
 
+    # Give up the oldest message; False: there is none, it is being written, or too much is owed for others.
+    def _drop(self, busy):
+        at = self._head = self._place(self._head)
+        buffer = self.buffer
+        end = at + _RECORD + (buffer[at] << 8 | buffer[at + 1])
+        if not self._count or end == busy:
+            return False
+        self.lost = buffer[at + 3] << 8 | buffer[at + 4]
+        if buffer[at + 2] & ~_SENT in (_PUBREC_PENDING, _PUBCOMP_PENDING):
+            if len(self.orphans) >= _MAX_RECEIVED:
+                self.orphans.pop(0)
+            self.orphans.append(self.lost)
+        if buffer[at + 2] & _SENT:
+            self.in_flight -= 1
+        buffer[at + 2] = _DONE
+        self.pending -= 1
+        self.dropped += 1
+        self._free()
+        return True
+
     # Give back the finished records at the head.
     def _free(self):
-        buffer = self.buffer
         while self._count:
-            at = self._place(self._head)
-            if buffer[at + 2]:
-                self._head = at
+            at = self._head = self._place(self._head)
+            if self.buffer[at + 2]:
                 return
-            self._head = at + _RECORD + (buffer[at] << 8 | buffer[at + 1])
-            if self.unsent == self._count:  # the cursor stands on this one
-                self.unsent -= 1
-                self._cursor = self._place(self._head) if self.unsent else 0
-            self._count -= 1
+            self._pop(self.buffer[at] << 8 | self.buffer[at + 1])
+
+    # Give back the record at the head, with its packet of `size` bytes.
+    def _pop(self, size):
+        self._head += _RECORD + size
+        if self.unsent == self._count:  # the cursor stands on this one
+            self.unsent -= 1
+            self._cursor = self._place(self._head) if self.unsent else 0
+        self._count -= 1
 
     # A record's place, where it may be past the wrap.
     def _place(self, at):
-        buffer = self.buffer
-        return 0 if len(buffer) - at < _RECORD or buffer[at] == _WRAP else at
+        return 0 if self._space - at < _RECORD or self.buffer[at] == _WRAP else at

@@ -36,25 +36,20 @@ Message = namedtuple("Message", ("topic", "payload", "retain", "qos", "dup", "pr
 
 
 class Protocol(Wire):
-    """The packets and the session of one client.
-
-    Events of receive() leave their result in attributes: `session_present` and `message`.
-    """
-
-    level = 4  # MQTT 3.1.1, section 3.1.2.2
-    _suback_codes = (0, 1, 2, 0x80)
+    """The packets and the session of one client. Events of receive() leave `session_present` and `message`."""
 
     # Instances get these when they are first set: a small instance is a fast one.
     session_present = False
     message = None
     finished = 0  # the packet identifier of the message that was acknowledged to the end last
-    _last_id = 0
     failure = None
+    _unanswered = 0  # CONNECT packets since the last CONNACK that accepted one
     _reply = 0  # what acknowledge() sends: packet type << 16 | packet identifier
 
     def __init__(self, outbox, tx_size, max_packet, window):
         super().__init__(tx_size, max_packet)
         self.outbox = outbox
+        self.last_id = outbox.newest  # the packet identifier given last
         self.subscriptions = Subscriptions()
         self.window = window  # most PUBLISH packets in flight
         self._topic = None  # the topic name of the last publish as bytes, and as it was given, if that is constant
@@ -64,6 +59,8 @@ class Protocol(Wire):
         """Forget what belongs to a connection and go on with a stream (None: there is none). Keep the session."""
         super().reset(stream)
         self.online = False  # CONNACK has come
+        if stream:
+            self._unanswered += 1
         self._reply = self._owed = 0
 
     # --- Sending -------------------------------------------------------------------------
@@ -88,7 +85,7 @@ class Protocol(Wire):
         self._packet(_CONNECT, 10 + sum(2 + len(p) for p in parts))
         self._put(b"MQTT")
         at = self._tx_end
-        self._tx[at] = self.level
+        self._tx[at] = 4  # MQTT 3.1.1, section 3.1.2.2
         self._tx[at + 1] = flags
         self._tx_end = at + 2
         self._put_int(keepalive)
@@ -99,10 +96,9 @@ class Protocol(Wire):
         """Return 0: written; the packet identifier: stored, for flush() to write; -1: QoS 0 and being written;
         None: not now (no room, or QoS 0 and not online), nothing changed.
 
-        Raises ValueError for a message that can never be sent. The stream's OSError is «not now», and in `failure`.
-        At QoS 0 the part of a long payload that is not in tx yet is not copied: it must not change until
-        flush() has written it. Allocates nothing for bytes (but see there); before MicroPython 1.26 two slices.
-        """
+        Raises ValueError for a message that can never be sent, OSError for one that the outbox does not take; the
+        stream's is «not now», and in `failure`. At QoS 0 the part of a long payload that is not in tx yet must not
+        change until flush() has written it. Allocates nothing for bytes; before MicroPython 1.26 two slices."""
         # The usual case, written out: the topic of the last time still stands in tx; one write, no state to keep.
         at = self._payload_at
         try:
@@ -111,8 +107,7 @@ class Protocol(Wire):
                 return self._publish_any(topic, payload, retain, qos)
             tx = self._tx
             tx[at:end] = payload
-            size = end - 5
-            at = 3
+            size, at = end - 5, 3
             if size > 127:
                 tx[3] = size & 0x7F | 0x80
                 size >>= 7
@@ -126,13 +121,14 @@ class Protocol(Wire):
                 raise
             return self.publish(topic, payload.encode(), retain, 0)
         except OSError as error:
+            if qos:
+                raise  # the outbox's
             self.failure = error
             return None
         if n == size:
             return 0
-        self._tx_start, self._tx_end = at + (n or 0), end
-        self._tx_try = end
-        self._clear = 0
+        self._tx_start, self._clear = at + (n or 0), 0
+        self._tx_end = self._try = end
         return -1
 
     def _publish_any(self, topic, payload, retain, qos):
@@ -183,7 +179,7 @@ class Protocol(Wire):
         remaining = len(self._topic) + len(payload) + 4
         size = remaining + (2 if remaining < 128 else 3 if remaining < 16384 else 4)
         outbox = self.outbox
-        at = outbox.reserve(size)
+        at = outbox.reserve(size, self._body_end if self._body is outbox.buffer else 0)
         if at < 0:
             return None
         packet_id = self._new_id()
@@ -192,7 +188,11 @@ class Protocol(Wire):
         buf[at] = packet_id >> 8
         buf[at + 1] = packet_id & 0xFF
         buf[at + 2 : at + 2 + len(payload)] = payload
-        outbox.commit(packet_id, size)
+        try:
+            outbox.commit(packet_id, size)
+        finally:
+            if outbox.newest == packet_id:
+                self.last_id = packet_id
         return packet_id
 
     # The fixed header and the topic of a PUBLISH.
@@ -218,7 +218,8 @@ class Protocol(Wire):
         batch = self.subscriptions.batch(subscribing, self.room() - 14)  # fixed header, identifier, an answer
         if not batch:
             return
-        packet_id, size = self._new_id(), 3 if subscribing else 2
+        packet_id = self.last_id = self._new_id()
+        size = 3 if subscribing else 2
         self._packet(kind, 2 + sum(size + len(entry.topic_filter) for entry in batch))
         self._put_int(packet_id)
         for entry in batch:
@@ -240,14 +241,13 @@ class Protocol(Wire):
         if self.room() < 8:
             return False
         self._packet(_DISCONNECT, 0)
-        self.outbox.unsent = 0
+        self.outbox.in_flight = 65536  # above every window
         return True
 
     def postpone(self):
         """Take over the acknowledgement of the message received last: acknowledge() gets it later. Allocates."""
-        postponed = (self._reply, self.stream)
-        self._reply = 0
-        return postponed
+        reply, self._reply = self._reply, 0
+        return (reply, self.stream)
 
     def acknowledge(self, postponed=None):
         """Queue the acknowledgement of the message received last, or a postponed one if its connection still lives.
@@ -260,27 +260,26 @@ class Protocol(Wire):
         if reply and self.room() < 8:
             self._owed = reply
         elif reply:
-            self._answer(reply >> 16, reply & 0xFFFF)
+            self._answer(reply)
 
     # Take the next message from the outbox, as far as the window allows.
     def _next(self):
         outbox = self.outbox
         if self._owed:
-            reply, self._owed = self._owed, 0
-            self._answer(reply >> 16, reply & 0xFFFF)
+            self._answer(self._owed)
+            self._owed = 0
             return True
         if not (outbox.unsent and self.online and outbox.in_flight < self.window):
             return False
         packet_id = outbox.next()
-        if packet_id:
-            if outbox.start == outbox.end:
-                self._answer(_PUBREL, packet_id)
-            else:
-                self._body = outbox.buffer
-                self._body_start = outbox.start
-                self._body_end = outbox.end
-                self._body_first = True
-                self._clear = 0
+        if packet_id and outbox.start == outbox.end:
+            self._answer(_PUBREL << 16 | packet_id)
+        elif packet_id:
+            self._body = outbox.buffer
+            self._body_start = outbox.start
+            self._body_end = outbox.end
+            self._body_first = True
+            self._clear = 0
         return packet_id
 
     # --- Receiving -----------------------------------------------------------------------
@@ -289,12 +288,12 @@ class Protocol(Wire):
         kind = head & 0xF0
         if not self.online:
             if head != CONNACK:
-                raise MQTTException(_PROTOCOL_ERROR, "packet before CONNACK")
+                raise MQTTException(_PROTOCOL_ERROR, "before CONNACK")
             self._connack(at, end)
         elif kind == PUBLISH:
             return self._publish(head, at, end)
         elif head in (_PUBACK, _PUBREC, _PUBREL, _PUBCOMP):
-            self._acknowledged(head, self._ack(at, end))
+            self._acknowledged(head, at, end)
         elif head in (_SUBACK, _UNSUBACK):
             self._subscribed(kind, at, end)
         elif head != _PINGRESP or at != end:
@@ -314,7 +313,11 @@ class Protocol(Wire):
         self.online = True
         self._limit = min(len(self._tx), 16388)
         self.outbox.rewind(self.session_present)
-        self.subscriptions.rewind(self.session_present)
+        # The session that is present may be a new one, made for a CONNECT whose CONNACK has not arrived.
+        self.subscriptions.rewind(self.session_present and self._unanswered < 2)
+        self._unanswered = 0
+        for packet_id in self.outbox.orphans[: self.room() // 8]:
+            self._answer(_PUBREL << 16 | packet_id)
 
     def _publish(self, head, at, end):
         rx = self._rx
@@ -335,41 +338,35 @@ class Protocol(Wire):
             if not packet_id:
                 raise MQTTException(_MALFORMED, "packet identifier 0")
             self._reply = (_PUBACK if qos == 1 else _PUBREC) << 16 | packet_id
-            if qos == 2 and not self._first_time(packet_id):
-                self.acknowledge()
-                return _CONNECT  # something, but no message and no answer to us
+            if qos == 2:
+                first = self.outbox.receive(packet_id)
+                if first is None:
+                    raise MQTTException(_QUOTA, "QoS 2 without PUBREL")
+                if not first:
+                    self.acknowledge()
+                    return _CONNECT  # something, but no message and no answer to us
         return PUBLISH
-
-    def _first_time(self, packet_id):
-        try:
-            return self.outbox.receive(packet_id)
-        except OverflowError:
-            raise MQTTException(_QUOTA, "too much at QoS 2 without PUBREL") from None
-
-    # Return the packet identifier of an acknowledgement.
-    def _ack(self, at, end):
-        packet_id = self._rx[at] << 8 | self._rx[at + 1] if end - at == 2 else 0
-        if not packet_id:
-            raise MQTTException(_MALFORMED, "acknowledgement")
-        return packet_id
 
     # PUBACK, PUBREC, PUBREL, PUBCOMP (section 4.3). One that nobody waits for is ignored, but PUBREC
     # and PUBREL are answered: the other side may have lost our answer.
-    def _acknowledged(self, head, packet_id):
+    def _acknowledged(self, head, at, end):
         outbox = self.outbox
-        known = True
+        packet_id = self._rx[at] << 8 | self._rx[at + 1] if end - at == 2 else 0
+        known = None
+        if not packet_id:
+            raise MQTTException(_MALFORMED, "acknowledgement")
         if head == _PUBREL:
             outbox.release(packet_id)
-            self._answer(_PUBCOMP, packet_id)
+            self._answer(_PUBCOMP << 16 | packet_id)
         elif head == _PUBREC:
             known = outbox.pubrec(packet_id)
-            self._answer(_PUBREL, packet_id)
+            self._answer(_PUBREL << 16 | packet_id)
         else:
             known = outbox.puback(packet_id) if head == _PUBACK else outbox.pubcomp(packet_id)
             if known:
                 self.finished = packet_id
-        if not known and outbox.waits(packet_id):
-            raise MQTTException(_PROTOCOL_ERROR, "wrong acknowledgement")
+        if known is False:
+            raise MQTTException(_PROTOCOL_ERROR, "wrong ack")
 
     # SUBACK and UNSUBACK (sections 3.9, 3.11). One that nobody waits for is ignored.
     def _subscribed(self, kind, at, end):
@@ -381,20 +378,19 @@ class Protocol(Wire):
             codes = None
         else:
             for code in codes:
-                right = right and code in self._suback_codes
+                right = right and code in (0, 1, 2, 0x80)
         if not right or not self.subscriptions.answered(packet_id, codes):
             raise MQTTException(_MALFORMED, "SUBACK")
 
-    # An acknowledgement of four bytes; receive() has seen to it that there is room.
-    def _answer(self, head, packet_id):
-        self._packet(head, 2)
-        self._put_int(packet_id)
+    # An acknowledgement, packet type << 16 | packet identifier; receive() has seen to it that there is room.
+    def _answer(self, reply):
+        self._packet(reply >> 16, 2)
+        self._put_int(reply & 0xFFFF)
 
     # The next packet identifier (section 2.3.1): 1 to 65535, skipping those in use.
     def _new_id(self):
-        packet_id = self._last_id
+        packet_id = self.last_id
         while True:
             packet_id = packet_id % 65535 + 1
-            if self.outbox.find(packet_id) < 0 and not self.subscriptions.uses(packet_id):
-                self._last_id = packet_id
+            if not (self.outbox.uses(packet_id) or self.subscriptions.uses(packet_id)):
                 return packet_id

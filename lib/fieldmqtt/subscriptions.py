@@ -75,9 +75,9 @@ class Subscriptions:
                 continue
             entry.packet_id = 0
             if codes is None:
-                self.entries.remove(entry)
                 if entry.state != UNSUBACK_PENDING:
                     return False
+                self.entries.remove(entry)
             elif entry.state != SUBACK_PENDING or len(codes) != entry.count:
                 return False
             else:
@@ -91,11 +91,6 @@ class Subscriptions:
             if entry.packet_id == packet_id:
                 return True
         return False
-
-    def forget(self, entry):
-        """Remove an entry, if it is still there."""
-        if entry in self.entries:
-            self.entries.remove(entry)
 
     def rewind(self, session_present):
         """On a fresh connection: without the session everything wanted is to be sent again;
@@ -150,21 +145,25 @@ def matches(topic_filter, topic):
 
 
 def check_filter(topic_filter):
-    """Raise ValueError for a topic filter that the specification forbids (section 4.7.1)."""
-    levels = bytes(topic_filter).split(b"/")
+    """Raise ValueError for a topic filter that the specification forbids (sections 1.5.3, 4.7.1; MQTT 5: 4.8.2)."""
+    levels = str(topic_filter, "utf-8").split("/")
+    if levels[0] == "$share" and (len(levels) < 3 or levels[1] in ("", "+") or levels[2:] == [""]):
+        levels = [""]
     for i, level in enumerate(levels):
-        wild = b"+" in level or b"#" in level
-        if b"\0" in level or (wild and (len(level) > 1 or (level == b"#" and i + 1 < len(levels)))):
+        wild = "+" in level or "#" in level
+        if "\0" in level or (wild and (len(level) > 1 or (level == "#" and i + 1 < len(levels)))):
             break
     else:
-        if topic_filter:
+        if levels != [""]:
             return
     raise ValueError("topic filter: + and # stand alone, # last")
 
 
 def topic_name(topic, longest):
-    """Return a topic name as bytes. Raises ValueError for one that can't be published to (section 4.7)."""
+    """Return a topic name as bytes. Raises ValueError for one that can't be published to (sections 1.5.3, 4.7)."""
     name = to_bytes(topic)
+    if name is topic:
+        str(name, "utf-8")  # the broker would close, and again whenever the message is sent again
     if not name or b"+" in name or b"#" in name or b"\0" in name or len(name) > longest:
         raise ValueError("topic: empty, too long, or with + # NUL")
     return name

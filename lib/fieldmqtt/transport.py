@@ -7,18 +7,12 @@ deadline of its own. Only resolve() can block: no port's `getaddrinfo` knows a d
 import gc
 import select
 import socket
-from errno import EAGAIN, EALREADY, EINPROGRESS
 
 from micropython import const
 
+from .wire import not_yet
+
 _TCP = const(6)
-
-_NOT_YET = (EAGAIN, EALREADY, EINPROGRESS)
-
-
-def not_yet(error):
-    """True for an OSError that only says that a non-blocking stream is not ready."""
-    return error.args and error.args[0] in _NOT_YET
 
 
 def resolve(host, port):
@@ -39,7 +33,7 @@ class Transport:
     def __init__(self, address):
         """Begin to connect to what resolve() found. Raises OSError and leaves nothing open then."""
         gc.collect()  # the socket lost before, and one piece of heap large enough for TLS
-        self.stream = stream = socket.socket(*address[:3])
+        self.stream = self._socket = stream = socket.socket(*address[:3])
         try:
             stream.setblocking(False)
             # lwIP has its own number for this option, and takes a wrong one in silence.
@@ -52,6 +46,7 @@ class Transport:
         self._poll = select.poll()
         self._register(select.POLLOUT)
 
+    # Also to change the flags of a stream that is registered.
     def _register(self, flags):
         self._flags = flags
         self._poll.register(self.stream, flags)
@@ -66,19 +61,18 @@ class Transport:
         self.stream = context.wrap_socket(self.stream, server_hostname=hostname, do_handshake_on_connect=False)
         self._register(select.POLLIN)
 
-    def wait(self, ms, writing):
-        """Wait at most ms for data, or for room when `writing`. Allocates nothing."""
-        flags = select.POLLIN | select.POLLOUT if writing else select.POLLIN
+    def wait(self, ms, writing, reading=True):
+        """Wait at most ms for data when `reading`, for room when `writing`. Allocates nothing."""
+        flags = (select.POLLIN if reading else 0) | (select.POLLOUT if writing else 0)
         if flags != self._flags:
-            self._flags = flags
-            self._poll.modify(self.stream, flags)
+            self._register(flags)
         for _ in self._poll.ipoll(ms):
             pass
 
     def close(self):
         """Close the stream, whatever state it is in."""
-        try:
-            self._poll.unregister(self.stream)
-            self.stream.close()
-        except OSError:
-            pass  # a TLS stream that has failed says so once more
+        for stream in (self.stream, self._socket):  # a TLS stream that has failed leaves its socket open
+            try:
+                stream.close()
+            except OSError:
+                pass  # it says so once more

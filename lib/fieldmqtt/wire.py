@@ -6,10 +6,11 @@ most one packet; both keep their progress in the object and go on where they sto
 returns 0 when the peer has closed.
 """
 
-from errno import ECONNRESET
+from errno import EAGAIN, EALREADY, ECONNRESET, EINPROGRESS
 
 from micropython import const
 
+_PIECE = const(8192)  # most bytes of a long payload that are written at once: so a call of flush() stays short
 _REPLY = const(8)  # bytes that must be free in tx before a packet is taken that may need an answer
 
 # Reason codes for what the peer does wrong (MQTT 5, section 2.4; in 3.1.1 they stay on this side).
@@ -29,6 +30,11 @@ class MQTTException(OSError):
 def to_bytes(text):
     """Return str as UTF-8, anything else unchanged."""
     return text.encode() if isinstance(text, str) else text
+
+
+def not_yet(error):
+    """True for an OSError that only says that a non-blocking stream is not ready: most ports return None instead."""
+    return error.args and error.args[0] in (EAGAIN, EALREADY, EINPROGRESS)
 
 
 def put_head(buf, at, head, remaining):
@@ -79,7 +85,7 @@ class Wire:
     def reset(self, stream):
         """Forget what belongs to a connection, and go on with a stream (None: there is none)."""
         self.stream = stream
-        self._tx_start = self._tx_end = self._tx_try = 0
+        self._tx_start = self._tx_end = self._try = 0
         self._start = self._have = 0  # unread bytes are rx[start:have]
         self._body = None
         self._body_end = 0
@@ -95,29 +101,36 @@ class Wire:
         return self._tx_end or self._body_end
 
     def flush(self):
-        """Write as much as the stream takes. Raises the stream's OSError. Allocates nothing."""
+        """Write as much as the stream takes, a long payload piece by piece: call again while writing().
+
+        Raises the stream's OSError. Allocates nothing."""
         while True:
             if self._body_end and (self._body_first or not self._tx_end):
-                n = self.stream.write(self._body, self._body_start, self._body_end - self._body_start)
-                if not n:
+                self._body_start = self._write(self._body, self._body_start, self._body_end)
+                if self._body_start < self._body_end:
                     return
-                self._body_start += n
-                if self._body_start == self._body_end:
-                    self._body = None
-                    self._body_end = 0
+                self._body = None
+                self._body_end = 0
             elif self._tx_end:
-                # TLS wants a write that it has refused again as it was, however much has been queued since.
-                end = self._tx_try or self._tx_end
-                n = self.stream.write(self._tx, self._tx_start, end - self._tx_start)
-                self._tx_try = 0 if n else end
-                if not n:
+                self._tx_start = self._write(self._tx, self._tx_start, self._tx_end)
+                if self._tx_start < self._tx_end:
                     return
-                self._tx_start += n
-                if self._tx_start == self._tx_end:
-                    self._tx_start = self._tx_end = 0
+                self._tx_start = self._tx_end = 0
             elif not self._next():
                 self._clear = self._limit
                 return
+
+    # Write a piece of buf[start:end]; return where the next one begins. TLS wants what it has refused, be it the rest
+    # of a piece, again as it was, however much has been queued since.
+    def _write(self, buf, start, end):
+        end = self._try or min(end, start + _PIECE)
+        try:
+            start += self.stream.write(buf, start, end - start) or 0
+        except OSError as error:
+            if not not_yet(error):
+                raise
+        self._try = end if start < end else 0
+        return start
 
     def receive(self):
         """Handle one packet and return its type (PUBLISH: see `message`), 0: none is complete yet.
@@ -130,7 +143,12 @@ class Wire:
             return 0  # no room for an answer: let the peer wait
         size = self._complete()
         if not size:
-            n = self.stream.readinto(self._view[self._have :] if self._have else self._rx)
+            try:
+                n = self.stream.readinto(self._view[self._have :] if self._have else self._rx)
+            except OSError as error:
+                if not not_yet(error):
+                    raise
+                n = None
             if n is None:
                 return 0
             if not n:

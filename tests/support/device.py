@@ -26,7 +26,8 @@ class Device:
         )
         self._lines: queue.Queue[str | None] = queue.Queue()
         self.output: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self._process.stdout
@@ -77,6 +78,7 @@ class Device:
 
     def close(self) -> None:
         self.kill()
+        self._reader.join(5)
         for stream in (self._process.stdin, self._process.stdout):
             if stream:
                 stream.close()

@@ -1,96 +1,24 @@
 """A network, a clock and a poll made of Python, for both interpreters: no socket, no second really waited.
 
-`fieldmqtt_on(network)` puts them in the place of the modules `socket`, `select` and `time`, so that the library runs as
-it is. The clock moves only when the client waits; a client that waits without a deadline while nothing can happen is an
-error at once.
-Streams accept and give as little as they are told to, and none at all at random, from a seed.
+`fieldmqtt_on(network)` puts them in the place of the modules `socket`, `select`, `errno` and `time`, so that the
+library runs as it is. The clock moves only when the client waits; a client that waits without a deadline while nothing
+can happen is an error at once.
+Streams accept and give as little as they are told to, and none at all at random, from a seed. `use(name)` makes the
+sockets those of another port: see support.ports.
 """
 
 import sys
 
-_POLLIN = 1
-_POLLOUT = 4
-_POLLERR = 8
-_POLLHUP = 16
-_EINPROGRESS = 115
-_ECONNREFUSED = 111
-_ECONNRESET = 104
-_EPIPE = 32
-_EBADF = 9
-_PERIOD = 1 << 30  # of the ticks of a 32-bit board
-_IDLE_LIMIT = 20_000
+from support.faketime import Clock, Poll, Random, WaitsForEver  # noqa: F401 (offered here)
+from support.faketls import Context
+from support.ports import POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, PORTS
 
-
-class WaitsForEver(Exception):
-    """The client waits, no deadline set, and nothing can happen any more. Not an OSError: nobody may swallow it."""
+ROOMY = {"write_limit": 1 << 20}  # a stream that takes everything at once, whatever the port
+_BROKEN = ("refused", "reset", "failed")
 
 
 class Module:
     """Stands in sys.modules; its attributes are the module's names."""
-
-
-class Clock:
-    """Milliseconds that pass when somebody waits. The ticks wrap as on a board, `to_wrap` ms after the start."""
-
-    def __init__(self, to_wrap=500):
-        self.now = 0  # ms since the start, never wraps
-        self._offset = _PERIOD - to_wrap
-        self._events = []
-
-    def ticks_ms(self):
-        return (self.now + self._offset) % _PERIOD
-
-    def ticks_us(self):
-        return (self.now + self._offset) * 1000 % _PERIOD
-
-    def ticks_add(self, ticks, delta):
-        return (ticks + delta) % _PERIOD
-
-    def ticks_diff(self, end, start):
-        return (end - start + _PERIOD // 2) % _PERIOD - _PERIOD // 2
-
-    def sleep_ms(self, ms):
-        self.wait(ms, _never)
-
-    def sleep(self, s):
-        self.wait(int(s * 1000), _never)
-
-    def time(self):
-        return self.now // 1000
-
-    def at(self, delay, event):
-        """Have `event()` called in `delay` ms."""
-        self._events.append((self.now + delay, event))
-        self._events.sort(key=lambda entry: entry[0])
-
-    def wait(self, ms, is_over):
-        """Let `ms` pass (for ever if negative), stopping when `is_over()`."""
-        end = self.now + ms if ms >= 0 else None
-        while not is_over():
-            if self._events and (end is None or self._events[0][0] <= end):
-                when, event = self._events.pop(0)
-                self.now = max(self.now, when)
-                event()
-            elif end is None:
-                raise WaitsForEver("waiting without a deadline, and nothing will happen")
-            else:
-                self.now = end
-                return
-
-
-def _never():
-    return False
-
-
-class Random:
-    """A small generator of numbers that is the same on both interpreters."""
-
-    def __init__(self, seed):
-        self._state = seed * 2654435761 % (1 << 32) or 1
-
-    def below(self, limit):
-        self._state = (self._state * 1664525 + 1013904223) % (1 << 32)
-        return (self._state >> 16) % limit
 
 
 class Socket:
@@ -98,15 +26,20 @@ class Socket:
 
     def __init__(self, network):
         self.network = network
-        self.address = None
+        self.address = None  # host and port that were asked for
         self.sent = bytearray()
         self.writes = []
         self.closed = False
-        self.state = "new"  # connecting, open, refused, reset
+        self.state = "new"  # connecting, open, refused, reset, failed
+        self.error = 0  # what the connection was broken by, errno
+        self.told = False  # whether the client has been told so
+        self.options = {}
+        self.tls = None  # the broker's side of TLS
         self._inbox = bytearray()
         self._ended = False
-        self._read_so_far = 0
         self._taken = 0
+        self._room = None  # bytes that the send buffer takes, None: not decided yet
+        self._turn = 0
 
     # What a client calls
 
@@ -118,41 +51,78 @@ class Socket:
         if seconds != 0:
             raise AssertionError("a socket must not block")
 
-    def setsockopt(self, *_):
-        pass
+    def setsockopt(self, level, option, value):
+        nodelay = self.network.port.nodelay or 1
+        if level == 6 and option != nodelay:
+            raise AssertionError("TCP_NODELAY is %d here, not %d" % (nodelay, option))
+        self.options[(level, option)] = value
 
     def connect(self, address):
-        self.address = address
+        network, port = self.network, self.network.port
+        if self.state != "new":
+            raise OSError(port.errno["EALREADY"])
+        self.address = network.asked(address)
+        if network.unreachable:
+            raise OSError(network.unreachable)
         self.state = "connecting"
-        self.network.opening(self)
-        raise OSError(_EINPROGRESS)
+        network.opening(self)
+        network.clock.wait(port.connect_waits, lambda: self.state != "connecting")
+        if self.state != "open":
+            raise OSError(self.error or port.errno["EINPROGRESS"])
 
     def write(self, buf, *args):
         """`write(buf)`, `write(buf, n)`, `write(buf, offset, n)` like MicroPython's streams; None = not now."""
-        self._check(_EPIPE)
+        self._check(True)
         offset, n = args if len(args) == 2 else (0, args[0] if args else len(buf))
-        n = min(n, len(buf) - offset)
-        limit = self.network.write_limit
-        if self.state == "connecting" or self.network.stalls():
-            return None
-        if limit is not None:
-            n = min(n, limit)
+        n = min(n, len(buf) - offset, self._space())
         if n <= 0:
-            return None
-        self.sent += bytes(buf[offset : offset + n])
-        self.writes.append(n)
-        self.network.written(self)
+            return self._not_ready()
+        if self._room is not None:
+            self._room -= n
+            if not self._room:
+                self.network.clock.at(1, self._drain)
+        if self._ended and self.network.port.answers_closed:
+            self.network.clock.at(1, self.reset)
+            return n
+        self._send(bytes(buf[offset : offset + n]))
         return n
 
+    def _send(self, data):
+        if self.tls:
+            self.tls.received(data)
+        else:
+            self.sent += data
+            self.writes.append(len(data))
+        self.network.written(self)
+
+    # Bytes that one write takes now.
+    def _space(self):
+        network = self.network
+        if self.state == "connecting" or network.stalls():
+            return 0
+        if network.write_limit is not None:
+            self._room = None
+            return network.write_limit
+        if not network.port.buffer:
+            return 1 << 28
+        if self._room is None:
+            self._turn += 1
+            self._room = network.port.room(network.chance, self._turn)
+        return self._room
+
+    def _drain(self):
+        self._room = None
+
     def readinto(self, buf, n=None):
-        self._check(_ECONNRESET)
+        if self._check(False):
+            return 0
         if self.state == "connecting" or (self._inbox and self.network.stalls()):
-            return None
+            return self._not_ready()
         n = len(buf) if n is None else min(n, len(buf))
         limit = self.network.read_limit
         n = min(n, len(self._inbox)) if limit is None else min(n, limit, len(self._inbox))
         if n == 0:
-            return 0 if self._ended else None
+            return 0 if self._ended else self._not_ready()
         buf[:n] = self._inbox[:n]
         self._inbox = self._inbox[n:]
         return n
@@ -165,16 +135,21 @@ class Socket:
     def close(self):
         self.closed = True
 
-    def fileno(self):
-        return 3
+    def _not_ready(self):
+        if self.network.port.raises_eagain:
+            raise OSError(self.network.port.errno["EAGAIN"])
 
-    def _check(self, errno):
+    # Raise what a broken connection says; True: that it has ended.
+    def _check(self, writing):
+        port = self.network.port
         if self.closed:
-            raise OSError(_EBADF)
-        if self.state == "refused":
-            raise OSError(_ECONNREFUSED)
-        if self.state == "reset":
-            raise OSError(errno)
+            raise OSError(port.errno["EBADF"])
+        if self.state in _BROKEN:
+            error = port.error(self, writing)
+            if error:
+                raise OSError(error)
+            return True
+        return False
 
     # What the broker's side calls
 
@@ -182,6 +157,13 @@ class Socket:
         """Send `data` to the client, `delay` ms from now."""
         if delay:
             self.network.clock.at(delay, lambda: self.reply(data))
+        else:
+            self.arrives(self.tls.sealed(data) if self.tls else data)
+
+    def arrives(self, data, delay=0):
+        """Bytes of TCP; `reply` is for those of MQTT."""
+        if delay:
+            self.network.clock.at(delay, lambda: self.arrives(data))
         elif not self.closed:
             self._inbox += data
 
@@ -190,7 +172,11 @@ class Socket:
         self._ended = True
 
     def reset(self):
-        self.state = "reset"
+        self.breaks("reset", self.network.port.errno["ECONNRESET"])
+
+    def breaks(self, state, error):
+        self.state = state
+        self.error = error
 
     def unread(self):
         return len(self._inbox)
@@ -205,14 +191,19 @@ class Socket:
         self._taken = len(self.sent) - rest
         return packets
 
-    def ready(self):
+    def ready(self, flags):
+        """What poll finds when it is asked for `flags`."""
+        port = self.network.port
         if self.closed:
-            return 32  # POLLNVAL
-        if self.state in ("refused", "reset"):
-            return _POLLERR | _POLLHUP | _POLLIN | _POLLOUT
+            return POLLNVAL
+        if self.state == "new":
+            return port.unconnected & (flags | POLLHUP)
+        if self.state in _BROKEN:
+            return port.broken(self, flags)
         if self.state != "open":
             return 0
-        return (_POLLIN if self._inbox or self._ended else 0) | (0 if self.network.write_limit == 0 else _POLLOUT)
+        full = self.network.write_limit == 0 or self._room == 0
+        return flags & ((POLLIN if self._inbox or self._ended else 0) | (0 if full else POLLOUT))
 
 
 def split(data):
@@ -236,41 +227,6 @@ def split(data):
         at = head + length
 
 
-class Poll:
-    def __init__(self, clock):
-        self._clock = clock
-        self._wanted = {}
-        self._idle = 0
-
-    def register(self, sock, flags=_POLLIN | _POLLOUT):
-        self._wanted[id(sock)] = (sock, flags)
-
-    def modify(self, sock, flags):
-        self._wanted[id(sock)] = (sock, flags)
-
-    def unregister(self, sock):
-        self._wanted.pop(id(sock), None)
-
-    def _ready(self):
-        always = _POLLERR | _POLLHUP | 32
-        found = []
-        for sock, flags in self._wanted.values():
-            events = sock.ready() & (flags | always)
-            if events:
-                found.append((sock, events))
-        return found
-
-    def poll(self, timeout=-1):
-        self._idle = 0 if timeout > 0 else self._idle + 1
-        if self._idle > _IDLE_LIMIT:
-            raise WaitsForEver("polls again and again without waiting")
-        self._clock.wait(timeout, self._ready)
-        return self._ready()
-
-    def ipoll(self, timeout=-1, _flags=0):
-        return iter(self.poll(timeout))
-
-
 class Network:
     """`broker` decides what happens: `broker.opened(sock)`, `broker.packet(sock, packet)`."""
 
@@ -283,6 +239,10 @@ class Network:
         self.read_limit = read_limit
         self._stall = stall  # of 100 reads and writes, so many give None
         self._random = Random(seed)
+        self.port, other_seed = _in_use
+        self.chance = Random(other_seed * 1000 + seed)  # of the port
+        self.unreachable = 0  # errno that connect() raises
+        self._hosts = {}  # by address
 
     def stalls(self):
         return self._stall and self._random.below(100) < self._stall
@@ -296,17 +256,30 @@ class Network:
         host = host if isinstance(host, str) else str(bytes(host), "utf-8")
         self.names.append((host, port))
         if host.startswith("nowhere"):
-            raise OSError(-2)
-        return [(2, 1, 0, "", (host, port))]
+            raise OSError(self.port.no_address)
+        address = ("10.0.%d.%d" % (len(self.names) >> 8, len(self.names) & 255), port)
+        self._hosts[address] = (host, port)
+        return [(2, 1, 0, "", address)]
+
+    def asked(self, address):
+        """The host and port for which getaddrinfo gave this address."""
+        if address not in self._hosts:
+            raise AssertionError("connect() wants what getaddrinfo gave")
+        return self._hosts[address]
 
     def opening(self, sock):
-        self.clock.at(1, lambda: self._opened(sock))
+        latencies = self.port.latencies
+        self.clock.at(latencies[self.chance.below(len(latencies))], lambda: self._opened(sock))
 
     def _opened(self, sock):
         verdict = self.broker.opened(sock)
-        if verdict is not None:  # "refused", "connecting" (a black hole)
-            sock.state = verdict
-        elif not sock.closed:
+        if verdict == "refused":
+            sock.breaks(verdict, self.port.refused)
+        elif verdict == "connecting":
+            pass  # a black hole
+        elif verdict is not None:  # errno
+            sock.breaks("failed", verdict)
+        elif not sock.closed and sock.state == "connecting":
             sock.state = "open"
 
     def written(self, sock):
@@ -318,32 +291,61 @@ class Network:
 
 
 _current = []  # the network that the fake modules speak of
+_in_use = [PORTS["unix"](), 1]
+_loaded = []
+
+
+def use(name, seed=1):
+    """From now on networks are those of this port. `seed` is for what happens there at random."""
+    _in_use[:] = [PORTS[name](), seed]
+    _loaded.clear()
 
 
 def _modules():
     """The modules that a client finds by `import`; they speak of the network used last."""
+    port = _in_use[0]
     socket = Module()
     socket.socket = lambda *a: _current[0].socket(*a)
     socket.getaddrinfo = lambda *a: _current[0].getaddrinfo(*a)
     socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, socket.SOL_SOCKET = 2, 1, 6, 1
+    if port.nodelay:
+        socket.TCP_NODELAY = port.nodelay
     select = Module()
     select.poll = lambda: Poll(_current[0].clock)
-    select.POLLIN, select.POLLOUT, select.POLLERR, select.POLLHUP = _POLLIN, _POLLOUT, _POLLERR, _POLLHUP
+    select.POLLIN, select.POLLOUT, select.POLLERR, select.POLLHUP = POLLIN, POLLOUT, POLLERR, POLLHUP
+    errno = Module()
+    for name in port.errno:
+        setattr(errno, name, port.errno[name])
     time = Module()
     for name in ("ticks_ms", "ticks_us", "ticks_add", "ticks_diff", "sleep_ms", "sleep", "time"):
         setattr(time, name, lambda *a, name=name: getattr(_current[0].clock, name)(*a))
-    return {"socket": socket, "select": select, "time": time}
-
-
-_loaded = []
+    return {"socket": socket, "select": select, "errno": errno, "time": time}
 
 
 def fieldmqtt_on(network):
     """The library, bound to the fake modules, upon `network`. Only the newest network is alive."""
     _current[:] = [network]
     if not _loaded:
-        _loaded.append(_load())
+        library = _load()
+        _loaded.append(_Secured(library) if network.port.tls else library)
     return _loaded[0]
+
+
+class _Secured:
+    """The library where everything goes through TLS: a client has a context unless its settings say otherwise."""
+
+    def __init__(self, library):
+        self._library = library
+
+    def __getattr__(self, name):
+        return getattr(self._library, name)
+
+    def MQTTClient(self, *arguments, **settings):
+        if not ("ssl" in settings or "ssl_params" in settings or "insecure" in settings):
+            settings["ssl"] = Context()
+            if len(arguments) < 3:
+                settings.setdefault("port", 1883)
+        return self._library.MQTTClient(*arguments, **settings)
 
 
 def _load():

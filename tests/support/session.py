@@ -7,7 +7,7 @@ from support.answering import Broker
 class Session:
     """`client` on `network` with `broker`; `module` is the fieldmqtt that lives there.
 
-    settings: those of MQTTClient; `outbox` is a size.
+    settings: those of MQTTClient; `outbox` may be a size.
     """
 
     def __init__(self, broker=None, will=None, network=None, **settings):
@@ -17,8 +17,9 @@ class Session:
         self.clock = self.network.clock
         values = {"client_id": "a", "server": "broker"}
         values.update(settings)
-        if "outbox" in values:
-            values["outbox"] = self.module.Outbox(values["outbox"])
+        if not isinstance(values.get("outbox"), self.module.Outbox):
+            values["outbox"] = self.module.Outbox(values.get("outbox") or 4096)
+            values["outbox"].newest = 65535  # the first packet identifier is 1, in a kept session too
         self.client = self.module.MQTTClient(**values)
         self.messages = []
         self.client.set_callback(lambda topic, msg: self.messages.append(tuple(self.client.message[:5])))

@@ -1,6 +1,7 @@
 """What a program may do inside a callback, and what happens when it fails there."""
 
 import packets
+from support import fakenet
 from support.answering import PUBACK, PUBLISH, PUBREL, SUBSCRIBE, Broker
 from support.session import Session, raised
 
@@ -80,6 +81,7 @@ def test_a_callback_that_raises():
         session = _session(_fail)
         session.sock.reply(received)
         raised(_Mistake, session.client.wait_msg, 5)
+        session.pump(20)
         assert session.sent() == answer, "the program has had the message; the broker waits for the answer"
         assert session.client.isconnected()
         session.client.set_callback(lambda topic, msg: None)
@@ -89,7 +91,7 @@ def test_a_callback_that_raises():
 
 
 def test_disconnecting_in_a_callback():
-    session = _session(lambda client, topic, msg: client.disconnect())
+    session = _session(lambda client, topic, msg: client.disconnect(), network=fakenet.ROOMY)
     session.sock.reply(_ASK)
     try:
         session.pump(100)

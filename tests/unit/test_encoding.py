@@ -1,6 +1,7 @@
 """Every packet of the client, byte by byte as the corpus has it, over streams of every sort."""
 
 import packets
+from support import fakenet
 from support.answering import Broker
 from support.session import Session, raised
 
@@ -70,7 +71,7 @@ def test_ping_and_disconnect():
 
 
 def test_one_write_for_each_packet():
-    session = Session().connected()
+    session = Session(network=fakenet.ROOMY).connected()
     session.client.subscribe("t/#", 1)
     session.client.publish("t", "x" * 500)
     session.client.publish(b"t", b"x", qos=1)

@@ -1,5 +1,6 @@
 """Hooks and callbacks that call the client, and what is refused: at once, as an exception that says so."""
 
+from support import fakenet
 from support.answering import PUBLISH, SUBSCRIBE, Broker, suback
 from support.session import Session, raised
 
@@ -48,7 +49,7 @@ def test_on_connect_and_on_disconnect_do_not_wait():
 
 
 def test_on_publish_does_not_recurse():
-    session = Session(keepalive=0).connected()
+    session = Session(keepalive=0, network=fakenet.ROOMY).connected()  # where QoS 0 had to wait for room: EAGAIN
     client, deepest = session.client, []
 
     def work(packet_id):
@@ -93,7 +94,7 @@ def test_messages_that_had_to_wait_for_room_are_delivered_at_once():
     assert session.client.check_msg() is True
     session.network.write_limit = 0
     session.client.publish("t", b"x" * 55, wait=False)
-    session.network.write_limit = None
+    session.network.write_limit = 1000
     start = session.clock.now
     assert session.client.wait_msg(5) is True and session.client.wait_msg(5) is True
     assert session.clock.now == start

@@ -137,7 +137,7 @@ def test_received_identifiers_are_bounded():
     outbox = Outbox(100)
     for packet_id in range(1, 257):
         assert outbox.receive(packet_id)
-    raised(OverflowError, outbox.receive, 257)
+    assert outbox.receive(257) is None
 
 
 def test_a_message_that_never_fits():
@@ -209,12 +209,12 @@ def _send_one(outbox, model):
 
 def _ack_one(outbox, model, entry):
     packet_id, waits = entry["id"], entry["sent"]
-    assert outbox.puback(packet_id) == (waits and entry["qos"] == 1)
+    assert bool(outbox.puback(packet_id)) == (waits and entry["qos"] == 1)
     if entry["qos"] == 2:
         releasing = entry["state"] == "release"
-        assert outbox.pubcomp(packet_id) == (waits and releasing)
+        assert bool(outbox.pubcomp(packet_id)) == (waits and releasing)
         if not releasing:
-            assert outbox.pubrec(packet_id) == waits
+            assert bool(outbox.pubrec(packet_id)) == waits
             if waits:
                 entry["state"] = "release"
             return

@@ -1,6 +1,7 @@
 """Keep alive, deadlines and backoff, on a clock that nobody waits for; its ticks wrap in the middle."""
 
 import packets
+from support import fakenet
 from support.answering import CONNECT, PINGREQ, PUBLISH, SUBSCRIBE, Broker
 from support.session import Session, raised
 
@@ -83,7 +84,7 @@ def test_publishing_does_not_hide_a_dead_link():
     while not losses and session.clock.now < start + 60000:
         session.client.publish("t", "x")
         session.pump(1000)
-    assert losses and losses[0][0] - start <= 15000
+    assert losses and losses[0][0] - start <= 15010  # pump() looks every 5 ms
 
 
 def test_everything_has_a_deadline():
@@ -133,7 +134,7 @@ def test_a_peer_that_takes_nothing():
 
 
 def test_nothing_takes_longer_than_the_network():
-    session = Session().connected()
+    session = Session(network=fakenet.ROOMY).connected()
     client = session.client
     session.pump(1000)
     for call in (
@@ -199,7 +200,7 @@ def _attempts(backoff, refusals, seed_ms, seconds):
     times = []
     end = session.clock.now + seconds * 1000
     while session.clock.now < end:
-        session.pump(100)
+        session.client.wait_msg(0.1)
         while len(times) < len(broker.connections):
             times.append(session.clock.now)
     assert session.network.open_sockets() in ([], session.network.sockets[-1:]), "sockets are closed"
@@ -252,10 +253,8 @@ def test_backoff_is_over_after_a_stable_connection():
     session = Session(backoff=(1, 60)).connected()
     for _ in range(5):
         session.pump(120_000)
-        lost = session.clock.now
+        lost, attempts = session.clock.now, len(session.network.sockets)
         session.sock.reset()
-        while session.client.isconnected() or not session.clock.now > lost + 10:
+        while len(session.network.sockets) == attempts or not session.client.isconnected():
             session.pump(20)
-        while not session.client.isconnected():
-            session.pump(50)
             assert session.clock.now - lost < 5000

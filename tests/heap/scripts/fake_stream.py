@@ -37,7 +37,7 @@ class Transport:
     def __init__(self, stream):
         self.stream = stream
 
-    def wait(self, ms, writing):
+    def wait(self, ms, writing, reading=True):
         pass
 
     def close(self):
