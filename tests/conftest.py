@@ -1,5 +1,6 @@
 """Fixtures that every folder of tests may use. Device code is found on the path that a board would have."""
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,12 @@ def _micropythons() -> list:
     except toolchain.ToolchainMissing as missing:
         return [pytest.param(missing, id="missing")]
     return [pytest.param(path, id=".".join(map(str, toolchain.version_of(path) or ()))) for path in found]
+
+
+def pytest_collection_finish() -> None:
+    """What lives as long as the tests is not looked through again: the library collects before each connection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=_micropythons())

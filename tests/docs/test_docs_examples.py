@@ -128,17 +128,20 @@ def test_offline(example: Example) -> None:
         assert list(dict.fromkeys(seen)) == [b"%d" % number for number in range(40)]
 
 
-def test_deep_sleep(example: Example, broker: Broker) -> None:
+def test_deep_sleep(example: Example, broker: Broker, tmp_path: Path) -> None:
+    """Woken twice without a broker, then twice with one."""
+    settings = {"BROKER": at(broker), "FOLDER": str(tmp_path / "outbox")}
+    broker.stop()
+    for waiting in (2, 4):
+        [said] = example("deep_sleep", **settings).finish()
+        assert said.startswith(f"{waiting} wait for the next time: [Errno 111]")
+    broker.start()
     with listener(broker.port, "examples/deep_sleep/#") as receiver:
-        assert example("deep_sleep", BROKER=at(broker)).finish() == ["delivered"]
-        assert sorted(receiver.payloads(2)) == [b"21.5", b"3.71"]
-
-
-def test_deep_sleep_without_a_broker(example: Example) -> None:
-    with Broker() as broker:
-        broker.stop()
-        [said] = example("deep_sleep", BROKER=at(broker)).finish()
-    assert said.startswith("not delivered: [Errno 111]")
+        assert example("deep_sleep", **settings).finish() == ["delivered"]
+        assert receiver.payloads(6) == [b"21.5", b"3.71"] * 3
+        assert example("deep_sleep", **settings).finish() == ["delivered"]
+        assert receiver.payloads(2) == [b"21.5", b"3.71"]
+        receiver.expect_nothing()
 
 
 def test_publish_tls(example: Example, certificates: Certificates) -> None:

@@ -101,7 +101,7 @@ class Bench:
         sensor_app.MQTTClient = client
         sensor_app.time = Ticks
         self.board = Board()
-        settings = {"name": "shed", "interval": 86400, "mqtt": {"server": "127.0.0.1"}}
+        settings = {"name": "shed", "interval": 86400, "mqtt": {"server": "127.0.0.1", "flash": 0}}
         settings.update(fields)
         self.app = sensor_app.App(config.complete(settings), self.board)
         self.client = self.app._client
@@ -197,24 +197,14 @@ def many_commands():
 
 
 def capacity():
-    """How many readings an outbox of so many bytes holds, and what one takes: a wide link, a clock that is set."""
-    sizes = []
-    real = sensor_app.Outbox.reserve
-
-    class Outbox(sensor_app.Outbox):
-        def reserve(self, size):
-            sizes.append(size)
-            return real(self, size)
-
-    sensor_app.Outbox = Outbox
+    """How many readings an outbox of so many bytes of RAM and of flash holds: a wide link, a clock that is set."""
     sensors.SENSORS = [lambda: {"temperature": 23.4}, lambda: {"heap_free": 123456}, lambda: {"storage_free": 1234567}]
-    mqtt = {"server": "127.0.0.1", "outbox": int(sys.argv[2])}
+    mqtt = {"server": "127.0.0.1", "outbox": int(sys.argv[2]), "flash": int(sys.argv[3])}
     bench = Bench(sensor_app.MQTTClient, interval=10, mqtt=mqtt)
     bench.board.the_link.up = False
     while not bench.app.refused:
-        taken = len(sizes)
         bench.run(1)
-    print(json.dumps({"readings": taken // 2, "bytes": max(sizes)}))
+    print(bench.client.pending())
 
 
 class Time:

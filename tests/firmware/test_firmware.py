@@ -113,7 +113,7 @@ def test_broker_killed_and_started_again(board: Board, broker: Broker, watcher: 
 
 def test_outbox_full(board: Board, broker: Broker, watcher: Watcher) -> None:
     """What does not fit is counted; what was kept arrives; the gap shows in seq; the loop never stalls."""
-    device = board(interval=0.1, mqtt={"outbox": 2048})
+    device = board(interval=0.1, mqtt={"outbox": 2048, "flash": 0})
     device.start()
     watcher.until_readings(3)
     time.sleep(1.5)

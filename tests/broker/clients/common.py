@@ -103,6 +103,9 @@ def _new(face, port):
             if name in settings:
                 values[name] = settings[name]
         values.update(keywords)
+        if "outbox" not in values:
+            values["outbox"] = fieldmqtt.Outbox()
+            values["outbox"].newest = 65535  # the first packet identifier is 1, in a kept session too
         client = kind(client_id, values.pop("server", "127.0.0.1"), **values)
         return Awaited(client) if face == "sync" else client
 

@@ -1,0 +1,42 @@
+"""The runs of which the tests are a short form and soak.py is the full one."""
+
+from faults.plan import CORRUPT, LOSSLESS, RESET, Plan
+from faults.power import PowerCuts
+from faults.traffic import DEVICE, ROUGH, SETTLED, Traffic
+from tools import toolchain
+
+FACES = ("sync", "asyncio")
+KINDS = (*dict.fromkeys(LOSSLESS), CORRUPT)  # of faults
+
+
+def _gap(messages: int, faults: int) -> int:
+    """Bytes between two faults, so that there are about 1.2 times as many."""
+    return 120 * messages // faults
+
+
+def lossless(face: str, seed: int, messages: int, faults: int, kills: int) -> Traffic:
+    """Every fault that TCP may show, and a broker that is killed when its database is written."""
+    plan = Plan(seed, gap=_gap(messages, faults))
+    return Traffic(toolchain.micropython(), face, plan, messages, faults=faults, kills=[SETTLED] * kills)
+
+
+def rough(face: str, seed: int, messages: int, kills: int) -> Traffic:
+    """A broker that is killed at any moment: judged at the wire."""
+    return Traffic(toolchain.micropython(), face, Plan(seed, gap=10000), messages, kills=[ROUGH] * kills)
+
+
+def corrupt(face: str, seed: int, messages: int, faults: int) -> Traffic:
+    """Bytes that change on their way to the device: see proxy.py for what is promised then."""
+    plan = Plan(seed, (CORRUPT, CORRUPT, CORRUPT, RESET), _gap(messages, faults), first=1)
+    return Traffic(toolchain.micropython(), face, plan, messages, faults=faults)
+
+
+def device_killed(face: str, seed: int, messages: int, faults: int, kills: int) -> Traffic:
+    """A device with its outbox on flash that is killed at any moment, on a bad link."""
+    plan = Plan(seed, gap=_gap(messages, faults))
+    return Traffic(toolchain.micropython(), face, plan, messages, faults=faults, kills=[DEVICE] * kills, flash=True)
+
+
+def power_cuts(seed: int, cuts: int) -> PowerCuts:
+    """A device that is killed while it publishes into its flash outbox."""
+    return PowerCuts(toolchain.micropython(), seed, cuts)

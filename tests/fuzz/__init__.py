@@ -1,0 +1,1 @@
+"""Arbitrary bytes against the decoder and against whole sessions. See `fuzz.py --help`."""

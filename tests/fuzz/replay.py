@@ -1,0 +1,53 @@
+"""Replays the corpus under MicroPython in a small heap: micropython replay.py decoder|session FILE
+
+It lies in a folder with everything that it imports, compiled: see test_fuzz.py. Prints how many inputs there were, how
+many bytes more are allocated after a second round than after the first, and what was free.
+"""
+
+import gc
+import sys
+from binascii import unhexlify
+
+# In the place of modules that would fill the heap: what is needed of them here.
+
+
+class _Packets:
+    CONNACK = b"\x20\x02\x00\x00"
+    CONNACK_SESSION_PRESENT = b"\x20\x02\x01\x00"
+    PINGRESP = b"\xd0\x00"
+
+
+class _FakeTLS:
+    Context = None
+
+
+sys.modules["packets"] = _Packets
+sys.modules["support.faketls"] = _FakeTLS
+
+if sys.argv[1] == "decoder":
+    from fuzz.decoder import check
+else:
+    from fuzz.ordeal import check
+
+
+def replay(path):
+    count = 0
+    with open(path) as lines:
+        for line in lines:
+            data = unhexlify(line.split("#")[0].strip())
+            if data:
+                try:
+                    check(data)
+                except Exception:
+                    print("input", line)
+                    raise
+                count += 1
+    gc.collect()
+    return count, gc.mem_alloc()
+
+
+_, before = replay(sys.argv[2])
+count, after = replay(sys.argv[2])
+print("inputs", count)
+print("more", after - before)
+print("free", gc.mem_free())
