@@ -1,6 +1,7 @@
 """config.json: read, checked, completed with defaults. Every complaint names the field.
 
-The table below is the reference of all fields; config.example.json shows them in use.
+The table below is the reference of all fields; config.example.json shows them in use. The host tools ask by it, and
+check with complete() before anything goes to a board: this file runs under CPython too.
 """
 
 import json
@@ -8,21 +9,21 @@ import json
 from micropython import const
 
 FILE = "config.json"
-_MAX_BYTES = const(8192)
+MAX_BYTES = const(8192)
 
-_REQUIRED = object()
+REQUIRED = object()
 
 # field: (types, default, smallest, largest). Smallest and largest are for numbers; those of texts are lengths.
 # A dict instead is a section of its own; it is checked in the same way.
 _WIFI = {
-    "ssid": (str, _REQUIRED, 1, 32),
+    "ssid": (str, REQUIRED, 1, 32),
     "password": (str, None, 0, 64),  # secret
 }
 _STATIC = {
-    "ip": (str, _REQUIRED, 7, 15),
-    "subnet": (str, _REQUIRED, 7, 15),
-    "gateway": (str, _REQUIRED, 7, 15),
-    "dns": (str, _REQUIRED, 7, 15),
+    "ip": (str, REQUIRED, 7, 15),
+    "subnet": (str, REQUIRED, 7, 15),
+    "gateway": (str, REQUIRED, 7, 15),
+    "dns": (str, REQUIRED, 7, 15),
 }
 _TLS = {  # file names on the board, DER or PEM
     "ca": (str, None, 1, 200),  # who signed the broker's certificate; needed unless insecure
@@ -32,11 +33,13 @@ _TLS = {  # file names on the board, DER or PEM
     "insecure": (bool, False, 0, 1),  # true: anyone may claim to be the broker
 }
 _MQTT = {
-    "server": (str, _REQUIRED, 1, 253),
+    "server": (str, REQUIRED, 1, 253),
     "port": (int, 0, 1, 65535),  # default 1883, with tls 8883
     "user": (str, None, 0, 200),
     "password": (str, None, 0, 1000),  # secret
     "keepalive": (int, 60, 5, 3600),  # s
+    "version": (int, 4, 4, 5),  # of MQTT: 4 is 3.1.1. With 5 readings grow old, and a short loss is no "offline"
+    "expiry": (int, 604800, 0, 31536000),  # s after which nobody needs a reading any more; 0: never. For version 5
     "prefix": (str, "fieldmqtt", 1, 100),  # topics are <prefix>/<name>/reading, …
     "outbox": (int, 16384, 1024, 65000),  # bytes of RAM for what waits for the broker
     "flash": (int, 262144, 0, 1000000),  # bytes of flash for it; 0: it waits in RAM only, and is lost with the power
@@ -53,13 +56,13 @@ _NETWORK = {  # see boards/common/link.py for the rules of dhcp, laninfo.txt and
     "dhcp": (bool, False, 0, 1),
     "static": (dict, None, _STATIC, None),
 }
-_CONFIG = {
+FIELDS = {
     "name": (str, None, 1, 64),  # of this board in topics, and its client id; default: the chip's number
     "interval": ((int, float), 10, 0.1, 86400),  # s between readings
     "watchdog": (int, 0, 60, 3600),  # s without a sign of life until the board is reset; 0: not armed
     "ntp": (str, None, 1, 253),  # a time server; without it the clock is not set. Boards need it to verify TLS
     "network": (dict, {}, _NETWORK, None),
-    "mqtt": (dict, _REQUIRED, _MQTT, None),
+    "mqtt": (dict, REQUIRED, _MQTT, None),
 }
 
 # Two name servers that do not answer keep getaddrinfo() for 14 s, and one turn may ask for two names: time and broker.
@@ -76,7 +79,7 @@ def load(path=FILE, keeps_time=True):
 
 def complete(given, keeps_time=True):
     """Return `given` with every default filled in. Raises ValueError that names the field."""
-    config = _section("", _CONFIG, given)
+    config = _section("", FIELDS, given)
     for where, text in (("name", config["name"]), ("mqtt.prefix", config["mqtt"]["prefix"])):
         if text and (set(text) & set("+#\0") or (where == "name" and "/" in text)):
             raise ValueError("%s: it becomes part of a topic; + # and (in the name) / cannot be used" % where)
@@ -102,7 +105,7 @@ def _check_tls(tls, has_time):
 
 def bounds(field):
     """Return (smallest, largest) of a number at the top of the configuration."""
-    return _CONFIG[field][2:]
+    return FIELDS[field][2:]
 
 
 def _read(path):
@@ -114,9 +117,9 @@ def _read(path):
 
 
 def _parse(file):
-    text = file.read(_MAX_BYTES + 1)
-    if len(text) > _MAX_BYTES:
-        raise ValueError("larger than %d characters" % _MAX_BYTES)
+    text = file.read(MAX_BYTES + 1)
+    if len(text) > MAX_BYTES:
+        raise ValueError("larger than %d characters" % MAX_BYTES)
     file.seek(0)
     try:
         return json.load(file)
@@ -132,13 +135,13 @@ def _section(where, table, given):
     for field in given:
         if field not in table:
             raise ValueError("%s: no such field; there are %s" % (_path(where, field), ", ".join(sorted(table))))
-    return {field: _field(_path(where, field), rule, given.get(field, _REQUIRED)) for field, rule in table.items()}
+    return {field: _field(_path(where, field), rule, given.get(field, REQUIRED)) for field, rule in table.items()}
 
 
 def _field(where, rule, value):
     types, default, least, most = rule
-    if value is _REQUIRED or value is None:
-        if default is _REQUIRED:
+    if value is REQUIRED or value is None:
+        if default is REQUIRED:
             raise ValueError("%s: missing" % where)
         return _section(where, least, default) if default == {} else default
     # bool is a kind of int for Python, not for people

@@ -10,6 +10,11 @@ Readings that cannot be delivered wait in the outbox, on flash, where they outli
 it is full, new ones are refused and counted, or the oldest are dropped and counted (mqtt.full); the gap shows in `seq`,
 which counts all readings from 0 at each start.
 
+With mqtt.version 5 a reading older than mqtt.expiry is not delivered any more, neither from the outbox nor by a broker
+that keeps it for somebody: a week unless told otherwise, for readings have their time and late ones are of use. And the
+broker waits a minute before it says "offline", and keeps the session for five: a board that is back by then has not
+been away, and gets the commands of that time.
+
 A link may say that it is up while nothing gets through: drivers do. So without the broker for 10 min of link time the
 interface is started again, each 10 min; after 6 h of it the board is.
 """
@@ -28,6 +33,9 @@ import commands
 import sensors
 from fieldmqtt import MQTTClient, Outbox
 
+_VERSION = "0.1.0"  # as in pyproject.toml
+_MICROPYTHON = "%d.%d.%d" % sys.implementation.version[:3]
+
 _PAUSE_MS = const(20)  # between two turns of the loop
 _AFTER_CRASH_S = const(1)
 _ASIDE_S = const(60)
@@ -35,6 +43,8 @@ _FAREWELL_S = const(2)
 _RESTART_LINK_S = const(600)  # link time without the broker, as is the next
 _RESTART_BOARD_S = const(6 * 3600)
 _MAX_COMMANDS = const(8)  # waiting to be carried out; more at once are dropped and counted
+_ABSENT_S = const(60)  # with MQTT 5 nobody is told of a shorter absence
+_SESSION_S = const(300)  # and the session outlives this one
 _TOO_LARGE = const(0x95)  # reason code "packet too large"
 _FOLDER = "outbox"  # where readings wait on flash
 
@@ -76,6 +86,7 @@ def make_client(config, name, outbox):
     mqtt = config["mqtt"]
     tls = mqtt["tls"]
     params = _tls_params(tls) if tls else {}
+    more = {"version": 5, "session_expiry": _SESSION_S} if mqtt["version"] == 5 else {}
     try:
         return MQTTClient(
             name,
@@ -88,6 +99,7 @@ def make_client(config, name, outbox):
             params,
             insecure=bool(tls and tls["insecure"]),
             outbox=outbox,
+            **more,
         )
     except (OSError, ValueError):
         _blame(params)
@@ -129,7 +141,11 @@ class App:
     def _prepare_client(self, config):
         self._outbox = self._open_outbox(config["mqtt"])
         client = make_client(config, self.name, self._outbox)
-        client.set_last_will(self._topic + "state", json.dumps({"state": "offline", "reason": "lost"}), True, 1)
+        mqtt = config["mqtt"]
+        five = mqtt["version"] == 5
+        self._lasting = {"message_expiry": mqtt["expiry"]} if five and mqtt["expiry"] else {}  # of a reading
+        will = json.dumps({"state": "offline", "reason": "lost"})
+        client.set_last_will(self._topic + "state", will, True, 1, **({"will_delay": _ABSENT_S} if five else {}))
         client.on_connect = self._on_connect
         client.subscribe(self._topic + "command", 1, callback=self._on_command, wait=False)
         self._client = client
@@ -148,7 +164,7 @@ class App:
 
     def run(self):
         """Run until Ctrl-C (on unix also SIGTERM) or a reboot. What goes wrong is logged, counted and tried again."""
-        self.log("%s, MicroPython %s, name %s" % (self.board.NAME, _version(), self.name))
+        self.log("%s, MicroPython %s, name %s" % (self.board.NAME, _MICROPYTHON, self.name))
         if self._watchdog_ms:
             self._watchdog = self.board.watchdog(self._watchdog_ms)
         try:
@@ -264,7 +280,7 @@ class App:
         reading["link"] = {key: link[key] for key in ("ip", "rssi") if key in link}
         reading["errors"] = sum(self.errors.values())
         reading["refused"] = self.refused
-        if not self._publish("reading", reading):
+        if not self._publish("reading", reading, **self._lasting):
             self.refused += 1
             self.log("no room for reading %d; %d refused so far" % (reading["seq"], self.refused))
 
@@ -281,10 +297,10 @@ class App:
 
     # --- messages
 
-    def _publish(self, kind, value, retain=False):
+    def _publish(self, kind, value, retain=False, **properties):
         """Hand a message to the client at QoS 1. True: accepted. False: no room for it now. None: it cannot be kept."""
         try:
-            self._client.publish(self._topic + kind, json.dumps(value).encode(), retain, 1, wait=False)
+            self._client.publish(self._topic + kind, json.dumps(value).encode(), retain, 1, wait=False, **properties)
             return True
         except (OSError, ValueError) as e:  # the flash cannot be written, or the message is too large
             if isinstance(e, OSError) and e.args[0] == ENOBUFS:
@@ -306,12 +322,14 @@ class App:
         return {
             "state": "online",
             "board": self.board.NAME,
-            "micropython": _version(),
+            "version": _VERSION,
+            "micropython": _MICROPYTHON,
             "interval": self._interval_ms / 1000,
             "uptime": self._uptime_s,
             "errors": self.errors,
             "waiting": self._outbox.pending,
             "dropped": self._outbox.dropped,
+            "expired": getattr(self._client, "expired", 0),
             "last_error": self.last_error,
             "link": link,
         }
@@ -379,7 +397,3 @@ def _text(e):
         if name not in text:
             text += " " + name
     return text
-
-
-def _version():
-    return "%d.%d.%d" % sys.implementation.version[:3]

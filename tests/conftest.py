@@ -1,11 +1,13 @@
 """Fixtures that every folder of tests may use. Device code is found on the path that a board would have."""
 
 import gc
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 _TESTS = Path(__file__).resolve().parent
 _ROOT = _TESTS.parent
@@ -17,6 +19,9 @@ from support.device import CLIENTS, Device  # noqa: E402
 from support.scripted import ScriptedBroker  # noqa: E402
 from tools import toolchain  # noqa: E402
 
+# A shell that runs the tests in the background ignores SIGINT for them, and all that they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def _micropythons() -> list:
     """One parameter for each MicroPython; without any, one that fails and says what to run."""
@@ -27,9 +32,37 @@ def _micropythons() -> list:
     return [pytest.param(path, id=".".join(map(str, toolchain.version_of(path) or ()))) for path in found]
 
 
+# Their tests share what is measured once, in seconds: all of a file go to one process.
+_WHOLE = (
+    "tests/faults/test_deadlines.py",
+    "tests/faults/test_faults.py",
+    "tests/tools/test_tools_bench.py",
+    "tests/tools/test_tools_sizes.py",
+)
+
+
+class _OneByOne(LoadScopeScheduling):
+    """Each process has the next test as soon as it is free; most of their time they wait."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::")[0]
+        return path if path in _WHOLE else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    config.option.loadscopereorder = False  # in the order in which they are collected
+    return _OneByOne(config, log)
+
+
 def pytest_collection_finish() -> None:
     """What lives as long as the tests is not looked through again: the library collects before each connection."""
     gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen_heap() -> None:
+    """Nor what the modules before have left; without this the tests of the protocol take minutes at the end."""
     gc.freeze()
 
 

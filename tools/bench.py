@@ -34,11 +34,12 @@ from tools.bench_run import (
     broker_apart,
     runs,
 )
-from tools.broker import BrokerError
+from tools.broker import BrokerError, free_port
 
 OUTPUT = toolchain.ROOT / "build" / "bench.json"
 QUICK_OUTPUT = OUTPUT.with_name("bench-quick.json")
 _QUICK = 0.02  # of the messages
+_MESSAGE = "64 bytes, its topic 19"  # as in bench_device/harness.py
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Figures:
     per_second: float
     ratio: float
     heap: int
+    wire: int  # bytes of a message and its acknowledgements
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def _at_least(what: str, limit: float, reached: float) -> Budget:
 def measure(bench: Bench, rounds: int, step: Callable[[str], None]) -> dict[str, dict[str, Figures]]:
     """Every case with every client that has it. Calls step(what) before each process."""
     speeds: dict[tuple[str, str], list[float]] = {}
-    heaps: dict[tuple[str, str], int] = {}
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
     for number in range(1, rounds + 1):
         for case, clients in runs(bench).items():
             for client in clients:
@@ -108,14 +110,16 @@ def measure(bench: Bench, rounds: int, step: Callable[[str], None]) -> dict[str,
     for case, clients in runs(bench).items():
         for client in clients:
             step(f"heap: {CASES[case]}, {CLIENTS[client]}")
-            heaps[case, client] = bench.heap(client, case)
-    return {case: {c: _figures(speeds, heaps, case, c) for c in clients} for case, clients in runs(bench).items()}
+            counts[case, client] = bench.counted(client, case)
+    return {case: {c: _figures(speeds, counts, case, c) for c in clients} for case, clients in runs(bench).items()}
 
 
-def _figures(speeds: dict[tuple[str, str], list[float]], heaps: dict[Any, int], case: str, client: str) -> Figures:
+def _figures(
+    speeds: dict[tuple[str, str], list[float]], counts: dict[Any, tuple[int, int]], case: str, client: str
+) -> Figures:
     own, bare = speeds[case, client], speeds[case, BARE]
     ratios = [mine / yardstick for mine, yardstick in zip(own, bare, strict=True)]
-    return Figures(round(statistics.median(own)), round(statistics.median(ratios), 4), heaps[case, client])
+    return Figures(round(statistics.median(own)), round(statistics.median(ratios), 4), *counts[case, client])
 
 
 def _report(rounds: int, scale: float, together: bool, progress: "_Progress") -> Report:
@@ -126,8 +130,9 @@ def _report(rounds: int, scale: float, together: bool, progress: "_Progress") ->
         umqtt = None
         notes.append(f"umqtt.simple is missing: {missing}")
     micropython = toolchain.micropython()
-    with broker_apart(together=together) as (broker, placement):
-        bench = Bench(micropython, umqtt, broker.port, scale)
+    plain_port = free_port()
+    with broker_apart(together=together, plain_port=plain_port) as (broker, placement):
+        bench = Bench(micropython, umqtt, broker.port, scale, plain_port)
         progress.expect((rounds + 1) * sum(map(len, runs(bench).values())) + len(CLIENTS))
         cases = measure(bench, rounds, progress.step)
     instructions = {}
@@ -168,17 +173,20 @@ def _tables(report: Report, style: box.Box) -> Iterator[Table]:
     clients = tuple(CLIENTS.values())
     speeds = _table("messages a second, and of a bare socket", clients, style)
     counts = _table("bytes of heap a message, machine instructions a publish", clients, style)
+    wires = _table(f"bytes on the wire a message of {_MESSAGE}, acknowledgements included", clients, style)
     for case, figures in report.cases.items():
         speeds.add_row(CASES[case], *(_speed(figures.get(client)) for client in CLIENTS))
         heaps = (figures[client].heap if client in figures else None for client in CLIENTS)
         counts.add_row(f"heap, {CASES[case]}", *map(_number, heaps))
+        sizes_ = (figures[client].wire if client in figures else None for client in CLIENTS)
+        wires.add_row(CASES[case], *map(_number, sizes_))
     counts.add_row("instructions, QoS 0, 64 bytes", *(_number(report.instructions.get(client)) for client in CLIENTS))
     limits = _table("budgets", ("budget", "reached", "met"), style)
     for budget in report.budgets():
         reached = f"{budget.reached:.0%}" if isinstance(budget.reached, float) else _number(budget.reached)
         met = {True: "[green]yes[/]", False: "[red]no[/]", None: "not measured"}[budget.met]
         limits.add_row(budget.what, budget.limit, reached, met)
-    yield from (speeds, counts, limits)
+    yield from (speeds, counts, wires, limits)
 
 
 def _table(title: str, columns: tuple[str, ...], style: box.Box) -> Table:
@@ -225,7 +233,7 @@ def main(quick: Quick = False, rounds: Rounds = 5, one_cpu: OneCpu = False) -> N
     """Speed, heap and instructions beside a bare socket and umqtt.simple. Never fails because of a figure."""
     console = Console()
     if not console.is_terminal:
-        console = Console(width=120)  # a table in a log is not to be folded
+        console = Console(width=140)  # a table in a log is not to be folded
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # no broker is to outlive us
     progress = _Progress(console)
     try:

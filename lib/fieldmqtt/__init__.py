@@ -9,6 +9,8 @@ pays for the asyncio client, nor a 3.1.1 program for MQTT 5.
 _HOME = {
     "MQTTClient": "client",
     "AsyncMQTTClient": "aio",
+    "MQTTClient5": "client5",
+    "AsyncMQTTClient5": "aio5",
     "MQTTException": "protocol",
     "Message": "protocol",
     "Outbox": "outbox",

@@ -10,8 +10,10 @@ from time import ticks_diff, ticks_ms
 from micropython import const
 
 from .calls import Calls
-from .protocol import PUBLISH
-from .subscriptions import UNWANTED, WANTED
+
+_PUBLISH = const(0x30)  # packet type, as in protocol.py
+_WANTED = const(0)  # states of a filter, as in subscriptions.py
+_UNWANTED = const(4)
 
 # Longest pause of the clock's task, ms: the precision of all deadlines.
 _TICK = const(50)
@@ -44,7 +46,7 @@ class AsyncMQTTClient(Calls):
         await self.connect()
         return self
 
-    async def __aexit__(self, kind, error, traceback):
+    async def __aexit__(self, *error):
         await self.disconnect()
 
     def __aiter__(self):
@@ -111,14 +113,14 @@ class AsyncMQTTClient(Calls):
 
     async def subscribe(self, topic, qos=0, *, callback=None, wait=True):
         """Subscribe to a topic filter or a list of them; return the QoS granted. See MQTTClient.subscribe."""
-        entries = self._want(topic, qos, callback, WANTED)
+        entries = self._want(topic, qos, callback, _WANTED)
         if wait:
             await self._await(entries)
             return self._granted(entries)
 
     async def unsubscribe(self, topic, *, wait=True):
         """Unsubscribe a topic filter or a list of them."""
-        entries = self._want(topic, 0, None, UNWANTED)
+        entries = self._want(topic, 0, None, _UNWANTED)
         if wait:
             await self._await(entries)
 
@@ -201,7 +203,7 @@ class AsyncMQTTClient(Calls):
             self._hold = len(self._messages) > (_MOST if self._waiting else _QUEUE - 1)
             event = self.step(ticks_ms())
         except Exception as error:  # from a callback; these tasks must go on, so the loop's handler has it
-            event = PUBLISH
+            event = _PUBLISH
             task = asyncio.current_task()
             context = {"message": "exception in a callback", "exception": error, "future": task}
             asyncio.get_event_loop().call_exception_handler(context)
@@ -214,9 +216,7 @@ class AsyncMQTTClient(Calls):
         self._progress.clear()
 
     def _unclaimed(self, message):
-        if self._callback:
-            self._callback(message.topic, message.payload)
-        elif not message.qos and len(self._messages) >= _MOST:
+        if not message.qos and len(self._messages) >= _MOST:
             self.dropped += 1
         else:
             self._messages.append((message, self._protocol.postpone()))

@@ -9,7 +9,7 @@ from time import ticks_add, ticks_ms
 
 from .connection import Connection, refusal
 from .subscriptions import GRANTED, REFUSED, check_filter
-from .wire import not_yet, to_bytes
+from .wire import not_yet
 
 
 class Calls(Connection):
@@ -25,8 +25,9 @@ class Calls(Connection):
             self.clean_session = clean_session
         self._protocol.connect(*self._login, self.clean_session, self._will)  # what cannot work says so here
         self._protocol.reset(None)
-        self._attempts = attempts
-        self._failures = self._short = 0
+        self._attempts = attempts  # left before giving up; negative: for ever
+        self._failures = 0  # since a connection was stable last
+        self._short = 0  # connections in this time that came to an end
         self._patience = (self._timeout if timeout is None else int(timeout * 1000)) // len(self._servers)
         self._start()
 
@@ -59,16 +60,19 @@ class Calls(Connection):
 
     def _want(self, topic, qos, callback, state):
         """Note filters to be subscribed or unsubscribed; return their entries."""
-        filters = [to_bytes(t) for t in (topic if isinstance(topic, (list, tuple)) else (topic,))]
+        filters = []
+        for topic_filter in topic if isinstance(topic, (list, tuple)) else (topic,):
+            topic_filter = check_filter(topic_filter)
+            self._protocol.fits(len(topic_filter))
+            filters.append(topic_filter)
         if not filters or qos not in (0, 1, 2):
             raise ValueError("no filter, or qos not 0-2")
+        entries = []
         for topic_filter in filters:
-            check_filter(topic_filter)
-            self._protocol.fits(len(topic_filter))
-        entries = [self._protocol.subscriptions.want(bytes(f), state) for f in filters]
-        for entry in entries:
+            entry = self._protocol.subscriptions.want(topic_filter, state)
             entry.options = qos
             entry.callback = callback
+            entries.append(entry)
         if self.isconnected():
             self._protocol.subscribe()
             self._flush()
@@ -84,15 +88,16 @@ class Calls(Connection):
     def _granted(self, entries):
         """Return the QoS granted, an int for one filter, else a list. Raises MQTTException if one was refused."""
         refused = None
+        codes = []
         known = self._protocol.subscriptions.entries
         for entry in entries:
+            codes.append(entry.reason_code)
             if entry.state == REFUSED:
                 refused = entry
                 if entry in known:
                     known.remove(entry)
         if refused:
             raise refusal(refused)
-        codes = [entry.reason_code for entry in entries]
         return codes[0] if len(codes) == 1 else codes
 
     # True when the stream is waited for to take something, too.

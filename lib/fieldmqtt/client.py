@@ -2,9 +2,13 @@
 
 from time import sleep_ms, ticks_diff, ticks_ms
 
+from micropython import const
+
 from .calls import Calls
-from .protocol import PUBLISH
-from .subscriptions import UNWANTED, WANTED
+
+_PUBLISH = const(0x30)  # packet type, as in protocol.py
+_WANTED = const(0)  # states of a filter, as in subscriptions.py
+_UNWANTED = const(4)
 
 
 class MQTTClient(Calls):
@@ -86,14 +90,14 @@ class MQTTClient(Calls):
         Filters are remembered, and subscribed again when the broker has lost the session.
         Raises MQTTException when the broker refuses one.
         """
-        entries = self._want(topic, qos, callback, WANTED)
+        entries = self._want(topic, qos, callback, _WANTED)
         if wait and not self._delivering:
             self._await(entries)
             return self._granted(entries)
 
     def unsubscribe(self, topic, *, wait=True):
         """Unsubscribe a topic filter or a list of them."""
-        entries = self._want(topic, 0, None, UNWANTED)
+        entries = self._want(topic, 0, None, _UNWANTED)
         if wait and not self._delivering:
             self._await(entries)
 
@@ -102,7 +106,7 @@ class MQTTClient(Calls):
         deadline = None if timeout is None else self._deadline(timeout)
         while True:
             self._turn(60000 if deadline is None else max(0, ticks_diff(deadline, ticks_ms())))
-            if self._event == PUBLISH:
+            if self._event == _PUBLISH:
                 return True
             if deadline is not None and ticks_diff(deadline, ticks_ms()) <= 0:
                 return False
@@ -115,7 +119,7 @@ class MQTTClient(Calls):
         self._check()
         for _ in range(20):  # acknowledgements are handled on the way
             self._event = self.step(ticks_ms())
-            if self._event == PUBLISH:
+            if self._event == _PUBLISH:
                 return True
             if not self._event:
                 break

@@ -14,7 +14,7 @@ from time import ticks_add, ticks_diff, ticks_ms
 from micropython import const
 
 from .outbox import Outbox
-from .protocol import CONNACK, PUBLISH, Protocol
+from .protocol import Protocol
 from .subscriptions import REFUSED, topic_name
 from .transport import Transport, resolve
 from .wire import MQTTException, to_bytes
@@ -27,13 +27,13 @@ _ONLINE = const(4)
 
 _FOREVER = const(-1)
 
-# Packets that answer one of ours: CONNACK, PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK, PINGRESP.
-_ANSWERS = (0x20, 0x40, 0x50, 0x70, 0x90, 0xB0, 0xD0)
-
 # The backoff ends when a broker still answers so long after CONNACK; so two clients with the same
 # identifier, which throw each other out, do so ever more rarely.
 _STABLE = const(30000)  # ms
 
+# Packet types, as in protocol.py.
+_CONNACK = const(0x20)
+_PUBLISH = const(0x30)
 _SUBACK = const(0x90)
 
 _TAKEN_OVER = const(0x8E)  # reason code "session taken over" (MQTT 5, section 3.14.2.1)
@@ -56,16 +56,23 @@ class Connection:
     message = None  # the Message being delivered
     error = None  # why the connection was lost, or could not be made, last
     on_connect = on_disconnect = on_publish = None
-    _callback = _will = _transport = None
+    _will = None
+    _transport = None  # type: Transport
     _address = None  # of the broker whose turn it is, once resolved
     _broker = 0  # whose turn it is
-    _failures = 0  # since a connection was stable last
-    _short = 0  # connections in this time that came to an end
-    _since = 0  # when it went online
     _patience = 0  # ms for an attempt
-    _attempts = 0  # left before giving up; negative: for ever
     _delivering = False
     _hold = False  # nothing is read for now: TCP lets the broker wait
+
+    _protocol_class = Protocol
+    # Reason codes of CONNACK that trying again soon will not change.
+    _refused = (1, 2, 4, 5)  # type: tuple[int, ...]
+
+    def __new__(cls, *args, **kwargs):
+        """MQTT 5 has clients of its own, loaded for version=5."""
+        if kwargs.get("version", 4) != 4 and cls.__name__ in ("MQTTClient", "AsyncMQTTClient"):
+            return getattr(__import__("fieldmqtt"), cls.__name__ + "5")(*args, **kwargs)
+        return object.__new__(cls)
 
     def __init__(
         self,
@@ -90,7 +97,7 @@ class Connection:
         backoff=(1, 60),
     ):
         if version != 4:
-            raise ValueError("version: 4 only")
+            raise ValueError("version: 4, or 5")
         if not 0 <= keepalive <= 65535:
             raise ValueError("keepalive: 0 to 65535")
         if ssl is True:
@@ -109,28 +116,30 @@ class Connection:
         self._keepalive = keepalive * 750  # ms from a sign of life to PINGREQ, and from that to the end
         self._timeout = int(timeout * 1000)
         self._backoff = backoff
-        self._protocol = Protocol(outbox or Outbox(), tx_size, max_packet, window)
+        self._protocol = self._protocol_class(outbox or Outbox(), tx_size, max_packet, window)
         # The broker may have an exchange of an earlier life open: a new message under its identifier would be lost.
         if not (clean_session or self._protocol.last_id):
             self._protocol.last_id = int.from_bytes(os.urandom(2), "big")
         self.clean_session = clean_session
         self.auto_reconnect = auto_reconnect
         self._state = _IDLE
-        self._due = 0  # when the state ends that the connection is in; online: when PINGREQ or its answer is due
-        self._asked = False  # a PINGREQ has not been answered
 
     # --- What the user asks, without waiting --------------------------------------------
 
     def set_callback(self, f):
         """Call f(topic, payload), both bytes, for messages whose filter has no callback of its own."""
-        self._callback = f
+        self._protocol.subscriptions.others = (f,) if f else ()
 
     def set_last_will(self, topic, msg, retain=False, qos=0):
         """The message that the broker publishes when this client vanishes. Takes effect at the next connect."""
         if qos not in (0, 1, 2):
             raise ValueError("qos: 0, 1 or 2")
         will = (topic_name(topic, 65535), to_bytes(msg), retain, qos)
-        self._protocol.fits(sum([len(part) for part in will[:2] + self._login[:3] if part]))
+        size = 0
+        for part in will[:2] + self._login[:3]:
+            if part:
+                size += len(part)
+        self._protocol.fits(size)
         self._will = will
 
     def isconnected(self):
@@ -156,9 +165,9 @@ class Connection:
                 event = self._connect(now)
         except (OSError, ValueError, MemoryError) as error:
             self._lost(error)
-        if event == PUBLISH:
+        if event == _PUBLISH:
             self._deliver()
-        elif event == CONNACK:
+        elif event == _CONNACK:
             self._notify(self.on_connect, self._protocol.session_present)
         elif event == _SUBACK:  # who waits for it gets an exception; for the others it is here
             for entry in self._protocol.subscriptions.entries:
@@ -193,7 +202,7 @@ class Connection:
         if protocol.subscriptions.changed:
             protocol.subscribe()  # before receive(): nothing may raise behind a message
         event = 0 if self._hold else protocol.receive()
-        if event in _ANSWERS:
+        if event not in (0, 0x10, 0x30, 0x60):  # all but PUBLISH, whether new or known, and PUBREL answer one of ours
             self._alive(now)
         elif self._keepalive and ticks_diff(now, self._due) >= 0:
             if self._asked and not (event or self._hold):
@@ -207,7 +216,7 @@ class Connection:
     def _alive(self, now):
         if ticks_diff(now, self._since) >= _STABLE:
             self._failures = self._short = 0
-        self._asked = False
+        self._asked = False  # whether a PINGREQ has not been answered
         self._due = ticks_add(now, self._keepalive)
 
     # Asking again gives no more time to answer, unless other packets come in, behind which the answer stands.
@@ -256,7 +265,7 @@ class Connection:
         event = 0 if protocol.writing() else protocol.receive()
         if event:
             self._state = _ONLINE
-            self._since = now
+            self._since = now  # when it went online
             self._alive(now)
             self._attempts = _FOREVER if self.auto_reconnect else 1
         return event
@@ -264,7 +273,7 @@ class Connection:
     # Begin to connect with the next step.
     def _start(self):
         self._state = _RESTING
-        self._due = ticks_ms()
+        self._due = ticks_ms()  # when the state ends; online: when PINGREQ or its answer is due
         self.error = None
 
     def _flush(self):
@@ -285,9 +294,9 @@ class Connection:
             self._protocol.acknowledge()
             self._flush()
 
+    # A message for which there is no callback.
     def _unclaimed(self, message):
-        if self._callback:
-            self._callback(message.topic, message.payload)
+        pass
 
     # The connection is gone, or could not be made: decide what comes next.
     def _lost(self, error):
@@ -318,7 +327,7 @@ class Connection:
     def _pause(self, error):
         longest = int(self._backoff[1] * 1000)
         limit = min(longest, int(self._backoff[0] * 1000) << min(self._failures - 1, 16))
-        refused = isinstance(error, MQTTException) and error.reason_code in (1, 2, 4, 5)
+        refused = isinstance(error, MQTTException) and error.reason_code in self._refused
         chance = int.from_bytes(os.urandom(4), "big")
         return longest + chance % (longest + 1) if refused else chance % (limit + 1)
 

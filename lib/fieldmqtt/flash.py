@@ -28,6 +28,8 @@ _PUBACK_PENDING = const(2)
 _PUBREC_PENDING = const(3)
 _PUBCOMP_PENDING = const(4)
 
+_PUBREC = const(0x50)  # packet type
+
 _MIN_SEGMENT = const(4096)  # a block of littlefs on RP2040 and ESP32
 _SEGMENTS = const(16)  # what `size` is divided into, where they are larger than that
 
@@ -43,6 +45,8 @@ class FlashOutbox(Outbox):
     clean_session=False. Allocates for each message. Raises OSError if the folder cannot be used, ValueError for a size
     that cannot work.
     """
+
+    properties = False  # whoever sends the messages knows those of MQTT 5
 
     def __init__(self, folder, size=65536, ram=4096, count=60000, full="wait"):
         if not 8192 <= size <= 1000000 or ram < 256:
@@ -62,6 +66,9 @@ class FlashOutbox(Outbox):
         self._old_end = (0, 0)  # messages before this place may have been sent in an earlier life
         self._saved = b"\0\0"  # the identifiers in the file `state`
         self._released = []  # and those of them that need PUBREL
+        # Those received that are not in there yet, for their messages wait to be taken; True: came again after the
+        # connection was lost, and the broker waits for an answer on this one.
+        self._waiting = {}
         self._open(folder)
 
     def sync(self):
@@ -116,27 +123,59 @@ class FlashOutbox(Outbox):
         self._save()
         return known
 
-    def receive(self, packet_id):
-        """As in Outbox; noted on flash before the message is delivered."""
+    def receive(self, packet_id, taken=True):
+        """As in Outbox; noted on flash before the message is delivered. If that waits, by take(): until then it is lost
+        with the power, and the broker has to send it again."""
+        if packet_id in self._waiting:
+            self._waiting[packet_id] = True
+            return None
         first = super().receive(packet_id)
         try:
-            self._save()
+            if first and not taken:
+                self._waiting[packet_id] = False
+            else:
+                self._save()
         except MemoryError:
             if first:
                 super().release(packet_id)
             raise
         return first
 
+    def take(self, reply):
+        """As in Outbox; noted on flash before PUBREC is sent."""
+        packet_id = reply & 0xFFFF
+        if reply >> 16 != _PUBREC or packet_id not in self._waiting:
+            return False
+        again = self._waiting.pop(packet_id)
+        try:
+            self._save()
+        except MemoryError:
+            self.failures += 1  # the message goes its way all the same
+        return again
+
     def release(self, packet_id):
         """As in Outbox; noted on flash before PUBCOMP is sent, after which the broker uses the identifier anew."""
         super().release(packet_id)
+        self._waiting.pop(packet_id, None)
         self._save()
+
+    def next(self):
+        """As in Outbox; a client of 3.1.1 gets a message without the properties that one of MQTT 5 gave it."""
+        packet_id = super().next()
+        if self.start < self.end and self.buffer[self.start] >= 0xF0 and not self.properties:
+            from .plain import plain
+
+            self.start = plain(self.buffer, self.start, self.end)
+        return packet_id
 
     def rewind(self, session_present):
         """As in Outbox."""
         super().rewind(session_present)
         if not session_present:
             self._old_end = (0, 0)
+            self._waiting.clear()
+        for packet_id in self._waiting:
+            self._waiting[packet_id] = False
         self._save()
         self._load()
 
@@ -240,8 +279,7 @@ class FlashOutbox(Outbox):
         if len(data) < 12 or len(data) % 2 or crc32(memoryview(data)[:-4]) != unpack_from(">I", data, len(data) - 4)[0]:
             self._segments.damaged += 1
             return (0, 0)
-        identifiers = [unpack_from(">H", data, at)[0] for at in range(8, len(data) - 4, 2)]
-        count = unpack_from(">H", data, 6)[0]
+        count, *identifiers = unpack_from(">%dH" % ((len(data) - 10) // 2), data, 6)
         self._released = identifiers[:count]
         self.orphans.extend(self._released)
         self.received.update(identifiers[count:])
@@ -258,7 +296,8 @@ class FlashOutbox(Outbox):
             if state == _PUBCOMP_PENDING or (not state and self.buffer[at + _RECORD] & 4):  # finished and not freed yet
                 released.append(self.buffer[at + 3] << 8 | self.buffer[at + 4])
             at += _RECORD + (self.buffer[at] << 8 | self.buffer[at + 1])
-        identifiers = pack(">H", len(released)) + b"".join([pack(">H", i) for i in released + list(self.received)])
+        numbers = released + [packet_id for packet_id in self.received if packet_id not in self._waiting]
+        identifiers = pack(">%dH" % (len(numbers) + 1), len(released), *numbers)
         if identifiers == self._saved and not anyhow:
             return
         data = pack(">IH", *self._head_place()) + identifiers

@@ -13,8 +13,8 @@ from .wire import MQTTException, Wire, put_field, put_head, to_bytes
 
 # Packet types with their fixed flags (section 2.2); receive() returns the type.
 _CONNECT = const(0x10)
-CONNACK = const(0x20)
-PUBLISH = const(0x30)
+_CONNACK = const(0x20)
+_PUBLISH = const(0x30)
 _PUBACK = const(0x40)
 _PUBREC = const(0x50)
 _PUBREL = const(0x62)
@@ -59,8 +59,7 @@ class Protocol(Wire):
         """Forget what belongs to a connection and go on with a stream (None: there is none). Keep the session."""
         super().reset(stream)
         self.online = False  # CONNACK has come
-        if stream:
-            self._unanswered += 1
+        self._unanswered += 1 if stream else 0
         self._reply = self._owed = 0
 
     # --- Sending -------------------------------------------------------------------------
@@ -82,12 +81,12 @@ class Protocol(Wire):
             raise ValueError("password without user")
         if not (client_id or clean_session):
             raise ValueError("clean_session=False needs a client_id")
-        self._packet(_CONNECT, 10 + sum(2 + len(p) for p in parts))
+        size = 10
+        for part in parts:
+            size += 2 + len(part)
+        self._packet(_CONNECT, size)
         self._put(b"MQTT")
-        at = self._tx_end
-        self._tx[at] = 4  # MQTT 3.1.1, section 3.1.2.2
-        self._tx[at + 1] = flags
-        self._tx_end = at + 2
+        self._put_int(4 << 8 | flags)  # MQTT 3.1.1, section 3.1.2.2
         self._put_int(keepalive)
         for part in parts:
             self._put(part)
@@ -158,7 +157,7 @@ class Protocol(Wire):
         if self._body_end or self.room() < len(self._topic) + 12:
             return None
         tx = self._tx
-        at = self._begin(tx, self._tx_end, PUBLISH | (1 if retain else 0), len(self._topic) + length + 2)
+        at = self._begin(tx, self._tx_end, _PUBLISH | (1 if retain else 0), len(self._topic) + length + 2)
         fit = min(length, len(tx) - at)
         tx[at : at + fit] = payload[:fit]
         self._tx_end = at + fit
@@ -166,8 +165,7 @@ class Protocol(Wire):
         self._placed = self
         if fit < length:
             self._body = payload
-            self._body_start = fit
-            self._body_end = length
+            self._body_start, self._body_end = fit, length
             self._body_first = False
         return -1
 
@@ -184,7 +182,7 @@ class Protocol(Wire):
             return None
         packet_id = self._new_id()
         buf = outbox.buffer
-        at = self._begin(buf, at, PUBLISH | qos << 1 | (1 if retain else 0), remaining)
+        at = self._begin(buf, at, _PUBLISH | qos << 1 | (1 if retain else 0), remaining)
         buf[at] = packet_id >> 8
         buf[at + 1] = packet_id & 0xFF
         buf[at + 2 : at + 2 + len(payload)] = payload
@@ -202,8 +200,7 @@ class Protocol(Wire):
         return put_field(buf, put_head(buf, at, head, remaining), self._topic)
 
     def subscribe(self):
-        """Queue one SUBSCRIBE for the filters wanted and one UNSUBSCRIBE for those unwanted, with as many
-        as tx has room for. Call again while `subscriptions.changed`."""
+        """Queue SUBSCRIBE and UNSUBSCRIBE, with as much as tx has room for; again while `subscriptions.changed`."""
         self.subscriptions.changed = False
         self._ask(_SUBSCRIBE)
         self._ask(_UNSUBSCRIBE)
@@ -219,8 +216,10 @@ class Protocol(Wire):
         if not batch:
             return
         packet_id = self.last_id = self._new_id()
-        size = 3 if subscribing else 2
-        self._packet(kind, 2 + sum(size + len(entry.topic_filter) for entry in batch))
+        size = 2
+        for entry in batch:
+            size += len(entry.topic_filter) + (3 if subscribing else 2)
+        self._packet(kind, size)
         self._put_int(packet_id)
         for entry in batch:
             entry.packet_id = packet_id
@@ -250,17 +249,18 @@ class Protocol(Wire):
         return (reply, self.stream)
 
     def acknowledge(self, postponed=None):
-        """Queue the acknowledgement of the message received last, or a postponed one if its connection still lives.
+        """Queue the acknowledgement of the message received last, or a postponed one if the broker waits for it here.
         Where there is no room now it is owed, and nothing is received until flush() has made some."""
-        reply = self._reply
+        reply, stream = self._reply, self.stream
+        self._reply = 0
         if postponed:
-            reply = postponed[0] if postponed[1] is self.stream else 0
-        else:
-            self._reply = 0
-        if reply and self.room() < 8:
-            self._owed = reply
-        elif reply:
-            self._answer(reply)
+            reply, stream = postponed
+        taken = self.outbox.take(reply)
+        if reply and (stream is self.stream or (taken and self.online)):
+            if self.room() < 8:
+                self._owed = reply
+            else:
+                self._answer(reply)
 
     # Take the next message from the outbox, as far as the window allows.
     def _next(self):
@@ -269,6 +269,8 @@ class Protocol(Wire):
             self._answer(self._owed)
             self._owed = 0
             return True
+        if self.online and outbox.most < 1 and (outbox.most or not outbox.received):
+            raise MQTTException(_QUOTA, "QoS 2 without PUBREL")
         if not (outbox.unsent and self.online and outbox.in_flight < self.window):
             return False
         packet_id = outbox.next()
@@ -276,8 +278,7 @@ class Protocol(Wire):
             self._answer(_PUBREL << 16 | packet_id)
         elif packet_id:
             self._body = outbox.buffer
-            self._body_start = outbox.start
-            self._body_end = outbox.end
+            self._body_start, self._body_end = outbox.start, outbox.end
             self._body_first = True
             self._clear = 0
         return packet_id
@@ -287,10 +288,10 @@ class Protocol(Wire):
     def _handle(self, head, at, end):
         kind = head & 0xF0
         if not self.online:
-            if head != CONNACK:
+            if head != _CONNACK:
                 raise MQTTException(_PROTOCOL_ERROR, "before CONNACK")
             self._connack(at, end)
-        elif kind == PUBLISH:
+        elif kind == _PUBLISH:
             return self._publish(head, at, end)
         elif head in (_PUBACK, _PUBREC, _PUBREL, _PUBCOMP):
             self._acknowledged(head, at, end)
@@ -298,6 +299,8 @@ class Protocol(Wire):
             self._subscribed(kind, at, end)
         elif head != _PINGRESP or at != end:
             raise MQTTException(_PROTOCOL_ERROR, "unexpected packet %02x" % head)
+        elif not self.outbox.most:
+            self.outbox.most = -1  # what the broker had to say to our PUBRECs has come before PINGRESP
         return kind
 
     # CONNACK (section 3.2). Raises MQTTException with the broker's refusal.
@@ -323,32 +326,34 @@ class Protocol(Wire):
         rx = self._rx
         qos = head >> 1 & 3
         first = at + 2
-        at = first + (rx[at] << 8 | rx[at + 1]) if first <= end else end + 1
-        topic_end = at
-        if qos:
-            at += 2
+        topic_end = first + (rx[at] << 8 | rx[at + 1]) if first <= end else end + 1
+        at = topic_end + 2 if qos else topic_end
         if at > end or topic_end == first or qos == 3:
             raise MQTTException(_MALFORMED, "PUBLISH")
         topic = bytes(self._view[first:topic_end])
         if b"+" in topic or b"#" in topic or b"\0" in topic:
             raise MQTTException(_MALFORMED, "topic name")
-        self.message = Message(topic, bytes(self._view[at:end]), head & 1, qos, head >> 3 & 1, None)
+        return self._message(Message(topic, bytes(self._view[at:end]), head & 1, qos, head >> 3 & 1, None), topic_end)
+
+    # A message as it was received; its packet identifier is rx[at:at + 2], unless it is at QoS 0.
+    def _message(self, message, at):
+        self.message = message
+        qos = message.qos
         if qos:
-            packet_id = rx[topic_end] << 8 | rx[topic_end + 1]
+            packet_id = self._rx[at] << 8 | self._rx[at + 1]
             if not packet_id:
                 raise MQTTException(_MALFORMED, "packet identifier 0")
             self._reply = (_PUBACK if qos == 1 else _PUBREC) << 16 | packet_id
             if qos == 2:
-                first = self.outbox.receive(packet_id)
+                first = self.outbox.receive(packet_id, self.subscriptions.called(message.topic))
                 if first is None:
-                    raise MQTTException(_QUOTA, "QoS 2 without PUBREL")
+                    self._reply = 0
                 if not first:
                     self.acknowledge()
                     return _CONNECT  # something, but no message and no answer to us
-        return PUBLISH
+        return _PUBLISH
 
-    # PUBACK, PUBREC, PUBREL, PUBCOMP (section 4.3). One that nobody waits for is ignored, but PUBREC
-    # and PUBREL are answered: the other side may have lost our answer.
+    # PUBACK, PUBREC, PUBREL, PUBCOMP (section 4.3). What nobody waits for is ignored; PUBREC and PUBREL are answered.
     def _acknowledged(self, head, at, end):
         outbox = self.outbox
         packet_id = self._rx[at] << 8 | self._rx[at + 1] if end - at == 2 else 0
@@ -389,8 +394,7 @@ class Protocol(Wire):
 
     # The next packet identifier (section 2.3.1): 1 to 65535, skipping those in use.
     def _new_id(self):
-        packet_id = self.last_id
-        while True:
+        packet_id = self.last_id % 65535 + 1
+        while self.outbox.uses(packet_id) or self.subscriptions.uses(packet_id):
             packet_id = packet_id % 65535 + 1
-            if not (self.outbox.uses(packet_id) or self.subscriptions.uses(packet_id)):
-                return packet_id
+        return packet_id

@@ -33,6 +33,9 @@ class Subscription:
 class Subscriptions:
     """The filters of this session, in the order in which they were asked for."""
 
+    # Who is called for what no filter's callback claims.
+    others = ()  # type: tuple
+
     def __init__(self):
         self.entries = []
         self.changed = False  # something is to be sent
@@ -54,17 +57,17 @@ class Subscriptions:
         """Return the entries for the next SUBSCRIBE or UNSUBSCRIBE, as many as `room` bytes take; from now on
         they wait for its answer. `changed` tells whether there are more."""
         state = WANTED if subscribing else UNWANTED
-        batch = []
+        batch = []  # type: list
         for entry in self.entries:
             if entry.state == state:
                 room -= len(entry.topic_filter) + 3
                 if room < 0:
                     self.changed = True
                     break
+                entry.state = SUBACK_PENDING if subscribing else UNSUBACK_PENDING
+                entry.index = len(batch)
                 batch.append(entry)
-        for i, entry in enumerate(batch):
-            entry.state = SUBACK_PENDING if subscribing else UNSUBACK_PENDING
-            entry.index = i
+        for entry in batch:
             entry.count = len(batch)
         return batch
 
@@ -105,14 +108,20 @@ class Subscriptions:
             elif entry.state != GRANTED or not session_present:
                 entry.state = WANTED
 
-    def dispatch(self, topic, payload):
-        """Call the callback of every filter that matches. Return False when there was none."""
-        found = False
-        for entry in list(self.entries):
+    def called(self, topic):
+        """Return who is called for a topic name: the callbacks of all filters that match, or else `others`."""
+        found = []
+        for entry in self.entries:
             if entry.callback and matches(entry.topic_filter, topic):
-                found = True
-                entry.callback(topic, payload)
-        return found
+                found.append(entry.callback)
+        return found or self.others
+
+    def dispatch(self, topic, payload):
+        """Call who is to be called for a message; return whom."""
+        called = self.called(topic)
+        for callback in called:
+            callback(topic, payload)
+        return called
 
 
 def matches(topic_filter, topic):
@@ -145,18 +154,21 @@ def matches(topic_filter, topic):
 
 
 def check_filter(topic_filter):
-    """Raise ValueError for a topic filter that the specification forbids (sections 1.5.3, 4.7.1; MQTT 5: 4.8.2)."""
+    """Return a topic filter as bytes. Raises ValueError for one that the specification forbids (sections 1.5.3, 4.7.1;
+    MQTT 5: 4.8.2)."""
+    topic_filter = to_bytes(topic_filter)
     levels = str(topic_filter, "utf-8").split("/")
+    wrong = not topic_filter or b"\0" in topic_filter
     if levels[0] == "$share" and (len(levels) < 3 or levels[1] in ("", "+") or levels[2:] == [""]):
-        levels = [""]
-    for i, level in enumerate(levels):
-        wild = "+" in level or "#" in level
-        if "\0" in level or (wild and (len(level) > 1 or (level == "#" and i + 1 < len(levels)))):
-            break
-    else:
-        if levels != [""]:
-            return
-    raise ValueError("topic filter: + and # stand alone, # last")
+        wrong = True
+    if levels[-1] == "#":
+        levels.pop()
+    for level in levels:
+        if level != "+" and ("+" in level or "#" in level):
+            wrong = True
+    if wrong:
+        raise ValueError("topic filter: + and # stand alone, # last")
+    return bytes(topic_filter)
 
 
 def topic_name(topic, longest):

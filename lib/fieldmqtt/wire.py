@@ -181,7 +181,7 @@ class Wire:
                 raise MQTTException(_MALFORMED, "remaining length")
             size = 0
         if size > len(rx):
-            raise MQTTException(_TOO_LARGE, "packet of %d bytes, max_packet is %d" % (size, len(rx)))
+            raise MQTTException(_TOO_LARGE, "%d bytes, max_packet is %d" % (size, len(rx)))
         if size and have - start >= size:
             return size
         if start:
@@ -193,7 +193,7 @@ class Wire:
     # Queue a fixed header; what follows is put behind it. Raises ValueError when there is no room.
     def _packet(self, head, remaining):
         if remaining + 5 > self.room():
-            raise ValueError("packet of %d bytes: raise tx_size" % remaining)
+            raise ValueError("%d bytes: raise tx_size" % remaining)
         self._clear = 0
         self._placed = self  # the topic that stands in tx stands there no more
         self._tx_end = put_head(self._tx, self._tx_end, head, remaining)

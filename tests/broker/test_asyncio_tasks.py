@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+import packets
 from support.device import Device
 from support.mosquitto import listener
-from support.scripted import ScriptedBroker
+from support.scripted import Peer, ScriptedBroker
 from tools.broker import Broker
 
 
@@ -57,6 +58,91 @@ def test_disconnect_ends_async_for_after_an_outage(tasks, mosquitto: Broker) -> 
     client.line("iteration ended")
     assert client.line("error") == "None"
     client.finish()
+
+
+def _incoming(number: int, dup: int = 0) -> bytes:
+    return bytes((0x34 | dup << 3, 6, 0, 1)) + b"t" + bytes((0, number)) + b"%d" % number
+
+
+def _ack(head: int, number: int) -> bytes:
+    return bytes((head, 2, 0, number))
+
+
+@pytest.fixture
+def taking(tasks, scripted_broker: ScriptedBroker, tmp_path) -> Callable[..., tuple[Device, Peer]]:
+    """Start a device that takes messages when it is told to, its outbox on flash, in a session that is kept."""
+
+    def start(**settings: object) -> tuple[Device, Peer]:
+        client = tasks("take_when_told", scripted_broker.port, folder=tmp_path / "outbox", **settings)
+        return client, scripted_broker.online(packets.CONNACK_SESSION_PRESENT)
+
+    return start
+
+
+def _take(client: Device, number: int) -> None:
+    client.tell("")
+    assert client.line("taken") == str(number)
+
+
+def test_qos_2_waiting_for_async_for_when_the_power_goes(taking) -> None:
+    client, peer = taking()
+    peer.send(_incoming(1), _incoming(2), _incoming(3))
+    _take(client, 1)
+    peer.expect(_ack(0x50, 1))
+    peer.expect_silence(0.1)
+    client.kill()
+    client, peer = taking()
+    peer.send(_incoming(1, 1), _incoming(2, 1), _incoming(3, 1))
+    peer.expect(_ack(0x50, 1))
+    for number in (2, 3):
+        _take(client, number)
+        peer.expect(_ack(0x50, number))
+    peer.send(*[_ack(0x62, number) for number in (1, 2, 3)])
+    peer.expect(*[_ack(0x70, number) for number in (1, 2, 3)])
+    client.kill()
+    client, peer = taking()
+    peer.send(_incoming(3))
+    _take(client, 3)  # another one
+
+
+def test_qos_2_waiting_for_async_for_when_the_connection_is_lost(taking, scripted_broker: ScriptedBroker) -> None:
+    client, peer = taking()
+    peer.send(_incoming(1), _incoming(2), _incoming(3))
+    _take(client, 1)
+    peer.expect(_ack(0x50, 1))
+    peer.close()
+    client.line("lost")
+    _take(client, 2)  # there is nobody who could be told
+    peer = scripted_broker.online(packets.CONNACK_SESSION_PRESENT)
+    peer.send(_ack(0x62, 1), _incoming(2, 1), _incoming(3, 1), _incoming(4))
+    peer.expect(_ack(0x70, 1), _ack(0x50, 2))
+    peer.expect_silence(0.1)
+    for number in (3, 4):
+        _take(client, number)
+        peer.expect(_ack(0x50, number))
+
+
+def test_qos_2_waiting_for_async_for_when_the_session_is_lost(taking, scripted_broker: ScriptedBroker) -> None:
+    client, peer = taking()
+    peer.send(_incoming(1))
+    peer.close()
+    client.line("lost")
+    peer = scripted_broker.online()
+    peer.send(_incoming(2))
+    _take(client, 1)
+    _take(client, 2)
+    peer.expect(_ack(0x50, 2))
+
+
+def test_qos_2_in_a_callback_when_the_power_goes(taking) -> None:
+    client, peer = taking(callback="yes")
+    peer.send(_incoming(1))
+    assert client.line("called") == "1"
+    client.kill()
+    client, peer = taking(callback="yes")
+    peer.send(_incoming(1, 1))
+    peer.expect(_ack(0x50, 1))
+    assert "called" not in client.said()
 
 
 def test_two_tasks_subscribe_at_once(tasks, shared_mosquitto: Broker) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from support.certificates import Certificates
 from support.device import Device
-from support.mosquitto import listener
+from support.mosquitto import listener, store
 from tools.broker import Broker, Tls
 
 _HERE = Path(__file__).parent
@@ -84,7 +84,7 @@ def test_robust(program: Program, mosquitto: Broker) -> None:
     with listener(mosquitto.port) as sender:
         sender.publish("orders/1", "one", qos=1)
         device.line("message b'one'")
-    time.sleep(1.2)  # the broker stores its sessions once a second
+    store(mosquitto)
     mosquitto.kill()
     mosquitto.start()
     with listener(mosquitto.port, "done") as sender:

@@ -19,7 +19,7 @@ from tools.toolchain import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 TWINS = [path for path in EXAMPLES if path.with_name(f"{path.stem}_async.py").exists()]
-ALONE = {"online.py", "tasks_async.py"}
+ALONE = {"online.py", "scram.py", "tasks_async.py"}  # scram.py: test_docs_scram.py
 
 Example = Callable[..., Device]
 

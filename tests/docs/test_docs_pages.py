@@ -83,7 +83,8 @@ def test_bounds_are_those_of_the_code() -> None:
         name = re.findall(r"`(\w+)`", what)[0]
         number = default.split()[0]
         text = (ROOT / where.strip("`")).read_text(encoding="utf-8")
-        assert re.search(rf"\b{name}\s*=\s*(const\()?{number}\b", text), f"{name} is not {number} in {where}"
+        assigned = re.search(rf"\b{name}(\s*=|\":)\s*(const\()?{number}\b", text)
+        assert assigned, f"{name} is not {number} in {where}"
 
 
 def test_states_are_those_of_the_code() -> None:

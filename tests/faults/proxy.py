@@ -51,8 +51,9 @@ _FINISH_S = 0.05
 _START_S = 5.0
 _RST = struct.pack("ii", 1, 0)
 
-# Hears what a side says: the connection, whether it goes to the broker, the bytes (none: the connection is over).
-Tap = Callable[[int, bool, bytes], None]
+# Hears what a side says: the connection, whether it goes to the broker, the bytes (none: the connection is over). What
+# it returns goes on in their place, unless that is nothing.
+Tap = Callable[[int, bool, bytes], bytes | None]
 
 
 class Injected(NamedTuple):
@@ -214,8 +215,7 @@ class Link:
                 if self._gather[to_broker]:
                     data = await self._merged(source, data, to_broker)
                 if to_broker not in self._deaf:
-                    self._proxy.tap(self._number, to_broker, data)
-                    await self._carry(to_broker, data)
+                    await self._carry(to_broker, self._proxy.tap(self._number, to_broker, data) or data)
         self.end(reset=False)
 
     async def _merged(self, source: socket.socket, data: bytes, to_broker: bool) -> bytes:

@@ -6,6 +6,7 @@ from faults.traffic import DEVICE, ROUGH, SETTLED, Traffic
 from tools import toolchain
 
 FACES = ("sync", "asyncio")
+VERSIONS = {"3.1.1": (4,), "5": (5,), "5 and 3.1.1": (5, 4)}  # of MQTT, for the lives of a device in turn
 KINDS = (*dict.fromkeys(LOSSLESS), CORRUPT)  # of faults
 
 
@@ -14,27 +15,30 @@ def _gap(messages: int, faults: int) -> int:
     return 120 * messages // faults
 
 
-def lossless(face: str, seed: int, messages: int, faults: int, kills: int) -> Traffic:
+def lossless(face: str, seed: int, messages: int, faults: int, kills: int, version: str = "3.1.1") -> Traffic:
     """Every fault that TCP may show, and a broker that is killed when its database is written."""
     plan = Plan(seed, gap=_gap(messages, faults))
-    return Traffic(toolchain.micropython(), face, plan, messages, faults=faults, kills=[SETTLED] * kills)
+    more = {"kills": [SETTLED] * kills, "versions": VERSIONS[version]}
+    return Traffic(toolchain.micropython(), face, plan, messages, faults=faults, **more)
 
 
-def rough(face: str, seed: int, messages: int, kills: int) -> Traffic:
+def rough(face: str, seed: int, messages: int, kills: int, version: str = "3.1.1") -> Traffic:
     """A broker that is killed at any moment: judged at the wire."""
-    return Traffic(toolchain.micropython(), face, Plan(seed, gap=10000), messages, kills=[ROUGH] * kills)
+    more = {"kills": [ROUGH] * kills, "versions": VERSIONS[version]}
+    return Traffic(toolchain.micropython(), face, Plan(seed, gap=10000), messages, **more)
 
 
-def corrupt(face: str, seed: int, messages: int, faults: int) -> Traffic:
+def corrupt(face: str, seed: int, messages: int, faults: int, version: str = "3.1.1") -> Traffic:
     """Bytes that change on their way to the device: see proxy.py for what is promised then."""
     plan = Plan(seed, (CORRUPT, CORRUPT, CORRUPT, RESET), _gap(messages, faults), first=1)
-    return Traffic(toolchain.micropython(), face, plan, messages, faults=faults)
+    return Traffic(toolchain.micropython(), face, plan, messages, faults=faults, versions=VERSIONS[version])
 
 
-def device_killed(face: str, seed: int, messages: int, faults: int, kills: int) -> Traffic:
+def device_killed(face: str, seed: int, messages: int, faults: int, kills: int, version: str = "3.1.1") -> Traffic:
     """A device with its outbox on flash that is killed at any moment, on a bad link."""
     plan = Plan(seed, gap=_gap(messages, faults))
-    return Traffic(toolchain.micropython(), face, plan, messages, faults=faults, kills=[DEVICE] * kills, flash=True)
+    more = {"kills": [DEVICE] * kills, "versions": VERSIONS[version], "flash": True}
+    return Traffic(toolchain.micropython(), face, plan, messages, faults=faults, **more)
 
 
 def power_cuts(seed: int, cuts: int) -> PowerCuts:

@@ -1,6 +1,6 @@
 """Faults, on purpose, the full form: how many of them does it take to lose a message?
 
-    python tests/faults/soak.py                                  everything, some 8 minutes
+    python tests/faults/soak.py                                  everything, some 20 minutes
     python tests/faults/soak.py --seed 7 --face sync             again as it was
     python tests/faults/soak.py --messages 1000 --faults 50 --cuts 0
 
@@ -38,9 +38,11 @@ NOTES = (
     "lost, twice by the broker: mosquitto forgot what it had acknowledged just before kill -9; see traffic.py.",
     "bytes that change: each may cost a message, or its order, which is no failure; see proxy.py.",
 )
+Chosen = list[tuple[str, str]]  # version and client
 COLUMNS = (
     "run",
     "client",
+    "MQTT",
     "messages",
     "faults",
     "kill -9",
@@ -62,10 +64,14 @@ class Run:
 
     name: str
     face: str
+    version: str
     kills: int
     traffic: Traffic
     outcome: Outcome | None = None
     failure: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.face}, MQTT {self.version}"
 
     def go(self) -> "Run":
         try:
@@ -76,28 +82,47 @@ class Run:
         return self
 
 
-def runs(faces: tuple[str, ...], seed: int, messages: int, faults: int, cuts: int) -> list[Run]:
+def runs(chosen: Chosen, seed: int, messages: int, faults: int, cuts: int) -> list[Run]:
     """What is to be done, the longest first."""
     few, some = max(1, messages // 20), max(1, faults // 5)
-    kinds: list[tuple[str, int, Callable[[str], Traffic]]] = [
-        ("bad links", _KILLS, lambda face: scenarios.lossless(face, seed, messages, faults, _KILLS)),
-        ("broker killed at any moment", _KILLS // 2, lambda face: scenarios.rough(face, seed, few, _KILLS // 2)),
-        ("device killed, flash outbox", _KILLS, lambda face: scenarios.device_killed(face, seed, few, some, _KILLS)),
-        ("bytes that change", 0, lambda face: scenarios.corrupt(face, seed, few, some)),
+    kinds: list[tuple[str, int, Callable[[str, str], Traffic]]] = [
+        ("bad links", _KILLS, lambda face, version: scenarios.lossless(face, seed, messages, faults, _KILLS, version)),
+        (
+            "broker killed at any moment",
+            _KILLS // 2,
+            lambda face, version: scenarios.rough(face, seed, few, _KILLS // 2, version),
+        ),
+        (
+            "device killed, flash outbox",
+            _KILLS,
+            lambda face, version: scenarios.device_killed(face, seed, few, some, _KILLS, version),
+        ),
+        ("bytes that change", 0, lambda face, version: scenarios.corrupt(face, seed, few, some, version)),
     ]
-    found = [Run(name, face, kills, make(face)) for name, kills, make in kinds for face in faces]
-    power = Run("power cuts", "both", cuts, scenarios.power_cuts(seed, cuts))
-    return [*found[: len(faces)], *([power] if cuts else []), *found[len(faces) :]]
+    found = [
+        Run(name, face, version, kills, make(face, version))
+        for name, kills, make in kinds
+        for version, face in chosen
+        if len(scenarios.VERSIONS[version]) == 1 or "device" in name  # only who is killed can change
+    ]
+    if not cuts:
+        return found
+    longest = sum(run.name == kinds[0][0] for run in found)
+    return [
+        *found[:longest],
+        Run("power cuts", "both", "3.1.1", cuts, scenarios.power_cuts(seed, cuts)),
+        *found[longest:],
+    ]
 
 
 def cells(run: Run) -> tuple[str, ...]:
     """A run as text, in the order of COLUMNS."""
     made = run.outcome
     if not made:
-        return (run.name, run.face, *["failed"] * (len(COLUMNS) - 2))
+        return (run.name, run.face, run.version, *["failed"] * (len(COLUMNS) - 3))
     figures = (made.sent, sum(made.faults.values()), run.kills, made.connects, len(made.lost), len(made.twice))
     rest = (len(made.out_of_order), made.again, made.forgotten, made.doubled, made.cut)
-    return (run.name, run.face, *(f"{figure:,}" for figure in figures + rest), f"{made.seconds:.0f}")
+    return (run.name, run.face, run.version, *(f"{figure:,}" for figure in figures + rest), f"{made.seconds:.0f}")
 
 
 def _carry_out(wanted: list[Run], console: Console) -> None:
@@ -108,19 +133,19 @@ def _carry_out(wanted: list[Run], console: Console) -> None:
     progress.disable = not console.is_terminal
     with progress, ThreadPoolExecutor(_TOGETHER) as pool:
         for run in wanted:
-            task = progress.add_task(f"{run.name}, {run.face}", total=run.traffic.total, faults=0)
+            task = progress.add_task(str(run), total=run.traffic.total, faults=0)
             run.traffic.progress = lambda done, faults, task=task: progress.update(task, completed=done, faults=faults)
         for future in as_completed([pool.submit(run.go) for run in wanted]):
             run = future.result()
             made = f"{run.outcome.seconds:.0f} s" if run.outcome else "failed"
-            console.print(f"{run.name}, {run.face}: {'FAILED' if run.failure else 'ok'}, {made}", highlight=False)
+            console.print(f"{run}: {'FAILED' if run.failure else 'ok'}, {made}", highlight=False)
 
 
 def _show(wanted: list[Run], console: Console) -> None:
     form = box.HEAVY_HEAD if console.is_terminal else box.MARKDOWN
     table = Table(box=form)
     for i, name in enumerate(COLUMNS):
-        table.add_column(name, justify="right" if i > 1 else "left")
+        table.add_column(name, justify="right" if i > 2 else "left")
     for run in wanted:
         table.add_row(*cells(run), style="red" if run.failure else "")
     console.print(table)
@@ -139,22 +164,33 @@ Faults = Annotated[int, typer.Option(min=5, help="At least so many, for each cli
 Cuts = Annotated[int, typer.Option(min=0, help="Power cuts of a device with a flash outbox.")]
 Seed = Annotated[int | None, typer.Option(help="Of everything random; one by chance unless given.")]
 Face = Annotated[str, typer.Option(help="sync, asyncio, or both.")]
+Version = Annotated[str, typer.Option(help=f"Of MQTT: {', '.join(scenarios.VERSIONS)}, or all.")]
 
 
 @app.command()
 def main(
-    messages: Messages = 10_000, faults: Faults = 500, cuts: Cuts = 500, seed: Seed = None, face: Face = "both"
+    messages: Messages = 10_000,
+    faults: Faults = 500,
+    cuts: Cuts = 500,
+    seed: Seed = None,
+    face: Face = "both",
+    version: Version = "all",
 ) -> None:
     """Send messages through bad links, kill the broker and the device, and count what is missing."""
     if face not in (*scenarios.FACES, "both"):
         raise typer.BadParameter("sync, asyncio or both", param_hint="--face")
+    if version not in (*scenarios.VERSIONS, "all"):
+        raise typer.BadParameter(", ".join((*scenarios.VERSIONS, "all")), param_hint="--version")
+    chosen = [
+        (v, f) for v in scenarios.VERSIONS for f in scenarios.FACES if version in (v, "all") and face in (f, "both")
+    ]
     console = Console()
     if not console.is_terminal:
         console = Console(width=220)  # a table in a log is not to be folded
     seed = random.randrange(100_000) if seed is None else seed
     console.print(f"soak: seed {seed}; again with --seed {seed}", highlight=False)
     try:
-        wanted = runs(scenarios.FACES if face == "both" else (face,), seed, messages, faults, cuts)
+        wanted = runs(chosen, seed, messages, faults, cuts)
     except toolchain.ToolchainMissing as missing:
         typer.echo(missing, err=True)
         raise typer.Exit(2) from None
@@ -162,7 +198,7 @@ def main(
     _show(wanted, console)
     for run in wanted:
         if run.failure:
-            console.print(f"\n{run.name}, {run.face}:\n{run.failure}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"\n{run}:\n{run.failure}", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(any(run.failure for run in wanted))
 
 

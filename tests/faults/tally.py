@@ -19,8 +19,8 @@ class Tally:
     damaged: list[str] = field(default_factory=list)  # topics of those that failed their own checksum
     _last: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
-    def add(self, topic: str, label: str | None) -> Message | None:
-        """Return the message, None for a damaged one."""
+    def add(self, topic: str, label: str | None, place: int | None = None) -> Message | None:
+        """Return the message, None for a damaged one. place: in the order to be expected, that of the labels else."""
         parts = topic.split("/")
         if label is None or len(parts) != 3 or parts[1] not in ("1", "2"):
             self.damaged.append(topic)
@@ -28,7 +28,7 @@ class Tally:
         message = int(parts[1]), label
         self.arrived[message] += 1
         if self.arrived[message] == 1:
-            order = tuple(map(int, label.split(".")))
+            order = tuple(map(int, label.split("."))) if place is None else (place,)
             if order < self._last.get(topic, ()):
                 self.out_of_order.append(f"{topic} {label} after {self._last[topic]}")
             else:
@@ -58,6 +58,8 @@ class Outcome:
     forgotten: int = 0  # by a broker that was killed: no fault of the client
     doubled: int = 0  # at QoS 2 by the broker: no fault of the client
     cut: int = 0  # at QoS 2: the power was cut between the note that it came and the end of the callback
+    exceeding: list[Message] = field(default_factory=list)  # sent although the broker had as many as it takes
+    aliased: int = 0  # sent with a topic alias in the place of the topic
     faults: Counter[str] = field(default_factory=Counter)
     connects: int = 0
     seconds: float = 0.0
@@ -72,5 +74,6 @@ class Outcome:
         found = {"never sent": self.invented, "lost": self.lost if self.too_many_lost() else []}
         if not self.faults[CORRUPT]:
             found |= {"twice at QoS 2": self.twice, "out of order": self.out_of_order, "damaged": self.damaged}
+            found |= {"above the Receive Maximum": self.exceeding}
         lines = [f"{len(items)} {what}: {items[:10]}" for what, items in found.items() if items]
         return "\n".join([*lines, self.report]) if lines else ""

@@ -19,11 +19,15 @@ Make = Callable[[], Traffic]
 LOSSLESS = [partial(scenarios.lossless, face, seed, 100, 20, 1) for face, seed in (("sync", 1), ("asyncio", 2))]
 ROUGH = [partial(scenarios.rough, face, seed, 60, 1) for face, seed in (("sync", 1), ("asyncio", 2))]
 CORRUPTED = [partial(scenarios.corrupt, face, seed, 80, 20) for face, seed in (("sync", 1), ("asyncio", 2))]
+FIVE = [partial(scenarios.lossless, face, seed, 60, 15, 1, "5") for face, seed in (("sync", 3), ("asyncio", 4))]
 KILLED = [partial(scenarios.device_killed, face, seed, 60, 8, 3) for face, seed in (("sync", 1), ("asyncio", 2))]
+KILLED += [partial(scenarios.device_killed, "asyncio", 4, 60, 8, 3, "5")]
+KILLED += [partial(scenarios.device_killed, "sync", 5, 60, 8, 5, "5 and 3.1.1")]
 
 
 def _name(make: Make) -> str:
-    return f"{make.args[0]}-seed{make.args[1]}"
+    version = f"-{make.args[5]}" if len(make.args) > 5 else ""
+    return f"{make.args[0]}{version}-seed{make.args[1]}"
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,15 @@ def test_bad_links(outcome: Outcome) -> None:
     assert not outcome.problems()
     assert sum(outcome.faults.values()) >= 20 and not outcome.faults[CORRUPT]
     assert not outcome.lost and not outcome.forgotten and not outcome.cut, "nothing here may be missing"
+
+
+@pytest.mark.parametrize("make", FIVE, ids=_name)
+def test_bad_links_with_version_5(outcome: Outcome) -> None:
+    """Small Receive Maximums both ways, properties, topic aliases: the same promises."""
+    assert not outcome.problems()
+    assert sum(outcome.faults.values()) >= 15
+    assert not outcome.lost and not outcome.exceeding and not outcome.damaged
+    assert outcome.aliased > 20, "of some 120 messages"
 
 
 @pytest.mark.parametrize("make", ROUGH, ids=_name)

@@ -112,13 +112,13 @@ def test_black_hole_swallows_both(joined) -> None:
 
 
 def test_delay(joined) -> None:
-    _, device, broker = joined(Fault(plan.DELAY, True, 2, 300))
+    _, device, broker = joined(Fault(plan.DELAY, True, 2, 1000))
     began = time.monotonic()
     device.send(b"1234")
     broker.expect(b"12")
-    assert time.monotonic() - began < 0.25
+    assert time.monotonic() - began < 0.9
     broker.expect(b"34")
-    assert time.monotonic() - began >= 0.3
+    assert time.monotonic() - began >= 1
 
 
 def _pieces(sender: Peer, receiver: Peer, data: bytes) -> list[int]:

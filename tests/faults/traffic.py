@@ -3,6 +3,11 @@
 The device publishes numbered messages at QoS 1 and 2 and receives as many, which paho publishes at the broker for its
 kept session. Judged is what arrived: 0 lost; at QoS 2 0 duplicated; per topic in order, as section 4.6 requires.
 
+Version 5. Both sides announce a small Receive Maximum: the device, and by the proxy's hand the broker, so that what
+paho receives need not wait in a queue. Behind what is in flight mosquitto 2.0.11 lets new messages pass those that
+wait; so the order to the device is judged by that in which the broker has said them. (It also sends more than the
+Receive Maximum after a reconnect.)
+
 `kill -9` of mosquitto. It sends an acknowledgement first and writes its database after it, once for each turn of its
 loop: what it acknowledged in the last moment before the kill it may forget. (Measured with 2.0.11 and autosave after
 each change: of 50 messages published one by one and killed at once, 49 are kept; 5 ms later, all.) So there are two
@@ -31,18 +36,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from faults.device import numbered
+from faults.peers import label, peer, properties
 from faults.plan import CORRUPT, Plan
 from faults.proxy import Proxy
 from faults.tally import Outcome, Tally
-from faults.wire import Ledger, Message
+from faults.wire import Ledger, Message, limited
 from support.device import Device
-from support.mosquitto import listener
 from tools.broker import Broker
 
 SCRIPT = Path(__file__).with_name("device") / "traffic.py"
 SETTLED, ROUGH, DEVICE = "broker, settled", "broker, rough", "device"  # kinds of kill -9
 # Messages at each QoS that are under way to the device at most, at QoS 2 until its PUBCOMP. The client refuses a broker
-# that has more than 256 open, and mosquitto 2.0.11 has all of its queue in flight after a reconnect.
+# that has more than 1,024 open, and mosquitto 2.0.11 has all of its queue in flight after a reconnect.
 AHEAD = 60
 HANG_S = 30.0  # when nothing has arrived for so long, nothing will
 QUIET_S = 2.0  # when nothing has arrived for so long, what may be missing is missing
@@ -74,7 +79,7 @@ class Traffic:
     """One run. `messages`: at each QoS, each way, and more until there were so many `faults`.
 
     `kills`: of which kind, spread over the run. `flash`: the outbox is a FlashOutbox. `progress` is called with
-    `done()`, of `total`, and the faults so far.
+    `done()`, of `total`, and the faults so far. `versions`: of MQTT, one for each life of the device, in turn.
     """
 
     def __init__(
@@ -87,12 +92,15 @@ class Traffic:
         faults: int = 0,
         kills: Sequence[str] = (),
         flash: bool = False,
+        versions: Sequence[int] = (4,),
     ) -> None:
+        self._versions, self._five = versions, 5 in versions
         self._micropython, self._face, self._plan, self._messages = micropython, face, plan, messages
         self._faults, self._kills, self._flash = faults, kills, flash
         self.total, self.progress = 4 * messages, _nobody
         self._chance = random.Random(f"{plan.seed}/kills")
         self._ledger, self._up, self._down = Ledger(), Tally(), Tally()
+        self._greeted: set[int] = set()
         self._run, self._done_before = 0, 0  # which life of the device, and what it published in the earlier ones
         self._goal = 0  # messages at each QoS, each way, so far
         self._accepted: dict[Message, None] = {}
@@ -141,9 +149,10 @@ class Traffic:
         extra = ["max_queued_messages 0", "max_inflight_messages 0"]
         with _STARTING:
             self._broker = stack.enter_context(Broker(durable=ROUGH in self._kills, extra=extra))
-            self.proxy = stack.enter_context(Proxy(self._broker.port, self._plan, self._ledger.hear))
-        self._receiver = stack.enter_context(listener(self._broker.port, "up/#", client_id="receiver", clean=False))
-        self._sender = stack.enter_context(listener(self._broker.port, client_id="sender", clean=False))
+            self.proxy = stack.enter_context(Proxy(self._broker.port, self._plan, self._hear))
+        version = 5 if self._five else 4
+        self._receiver = stack.enter_context(peer(self._broker.port, "up/#", client_id="receiver", version=version))
+        self._sender = stack.enter_context(peer(self._broker.port, client_id="sender", version=version))
         for each in (self._receiver.client, self._sender.client):
             each.reconnect_delay_set(1, 1)
         self._sender.client.on_publish = lambda _client, _data, mid, *_: self._stored.update({mid: time.monotonic()})
@@ -152,8 +161,17 @@ class Traffic:
         self._start_device(self.proxy.port)
         stack.callback(lambda: self._device.close())
 
+    def _hear(self, connection: int, to_broker: bool, data: bytes) -> bytes | None:
+        """In the thread of the proxy. MQTT 5: the first thing that a broker says gets a small Receive Maximum."""
+        self._ledger.hear(connection, to_broker, data)
+        if to_broker or not data or connection in self._greeted:
+            return None
+        self._greeted.add(connection)
+        return limited(data) if self._ledger.level(connection) == 5 else None
+
     def _start_device(self, port: int) -> None:
-        self._device = Board(self._micropython, SCRIPT, self._face, port, self._run, self._folder)
+        version = self._versions[self._run % len(self._versions)]
+        self._device = Board(self._micropython, SCRIPT, self._face, port, self._run, self._folder, version)
 
     # --- The course of a run ---------------------------------------------------------------
 
@@ -245,7 +263,7 @@ class Traffic:
             assert self._said["end"], f"the device has ended\n{self._report()}"
         while not self._receiver.messages.empty():
             message = self._receiver.messages.get()
-            self._note("up", self._up, message.topic, numbered.label(message.payload))
+            self._note("up", self._up, message.topic, label(message, strict=min(self._versions) == 5))
         self.progress(self.done(), len(self.proxy.log))
 
     def _give(self) -> None:
@@ -255,7 +273,8 @@ class Traffic:
             n = len(self._given) // 2
             for qos in (1, 2):
                 given = time.monotonic()
-                info = self._sender.client.publish(numbered.topic("down", qos, n), numbered.payload(0, n), qos)
+                where, what, described = numbered.topic("down", qos, n), numbered.payload(0, n), properties(0, n)
+                info = self._sender.client.publish(where, what, qos, properties=described if self._five else None)
                 self._given[qos, f"0.{n}"] = (info.mid, given)
                 self._awaited.add(("down", (qos, f"0.{n}")))
 
@@ -278,7 +297,10 @@ class Traffic:
     def _note(self, direction: str, tally: Tally, topic: str, label: str | None) -> None:
         """A message has arrived."""
         self._news = time.monotonic()
-        message = tally.add(topic, label)
+        place = None
+        if direction == "down" and self._five and label and topic != "?":
+            place = self._ledger.said.get((int(topic.split("/")[1]), label))
+        message = tally.add(topic, label, place)
         if message:
             self._awaited.discard((direction, message))
 
@@ -298,6 +320,7 @@ class Traffic:
             result.again += tally.again()
             if not self._run:  # a device that was killed may have been about to say that it had accepted one
                 result.invented += [message for message in tally.arrived if message not in known]
+        result.exceeding, result.aliased = self._ledger.exceeding, self._ledger.aliased
         result.faults = self.proxy.counts()
         result.report = self._report()
         return result

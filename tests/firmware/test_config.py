@@ -106,7 +106,7 @@ def test_accepted(micropython: Path, tmp_path: Path, where: str, value: object) 
         ("mqtt.port", "1883", "mqtt.port: it must be a whole number"),
         ("mqtt.port", 70000, "mqtt.port: it must be 1 to 65535"),
         ("mqtt.port", True, "mqtt.port: it must be a whole number"),
-        ("mqtt.sever", "x", "mqtt.sever: no such field; there are flash, full, keepalive, outbox, password, "),
+        ("mqtt.sever", "x", "mqtt.sever: no such field; there are expiry, flash, full, keepalive, outbox, "),
         ("mqtt.flash", 100, "mqtt.flash: 0, or 8192 to 1000000 bytes"),
         ("mqtt.full", "wait", "mqtt.full: refuse or drop"),
         ("mqtt.prefix", "a/#", "mqtt.prefix: it becomes part of a topic"),

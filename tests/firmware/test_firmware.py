@@ -11,6 +11,7 @@ import pytest
 from firmware.conftest import configuration, until_it_ends
 from firmware.watcher import Watcher
 from support.certificates import Certificates
+from support.mosquitto import store
 from tools.broker import Broker, Tls
 from tools.device import Device
 from tools.toolchain import ROOT
@@ -93,17 +94,18 @@ def test_readings_and_state(board: Board, watcher: Watcher) -> None:
     assert reading["uptime"] >= watcher.readings[0]["uptime"]
     state = watcher.states[-1]
     assert state["board"] == "unix" and state["micropython"].startswith("1.")
+    assert f'version = "{state["version"]}"' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_broker_killed_and_started_again(board: Board, broker: Broker, watcher: Watcher) -> None:
     """The readings taken meanwhile arrive later; none is missing."""
-    device = board()
+    device = board(interval=0.1)
     device.start()
     watcher.until_readings(10)
-    time.sleep(1.5)  # the broker writes the watcher's subscription down after at most a second
+    store(broker)
     broker.kill()
     before = watcher.sequence[-1]
-    time.sleep(3)
+    time.sleep(1.5)
     broker.start()
     watcher.until(lambda: watcher.sequence[-1] > before + 20, "readings after the restart", 30)
     assert sorted(watcher.sequence) == list(range(max(watcher.sequence) + 1))
@@ -116,7 +118,7 @@ def test_outbox_full(board: Board, broker: Broker, watcher: Watcher) -> None:
     device = board(interval=0.1, mqtt={"outbox": 2048, "flash": 0})
     device.start()
     watcher.until_readings(3)
-    time.sleep(1.5)
+    store(broker)
     broker.kill()
     device.wait_for("no room for reading", 20)
     time.sleep(1)
@@ -158,7 +160,7 @@ def test_stop_without_a_broker(board: Board, broker: Broker) -> None:
 
 
 def test_boot_before_the_broker(board: Board, broker: Broker, watcher: Watcher) -> None:
-    time.sleep(1.5)
+    store(broker)
     broker.kill()
     device = board()
     device.start()

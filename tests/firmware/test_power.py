@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from firmware.watcher import Watcher
+from support.mosquitto import store
 from tools.broker import Broker
 from tools.device import Device
 
@@ -16,7 +17,7 @@ def test_readings_outlive_the_power(board: Board, broker: Broker, watcher: Watch
     device = board(interval=0.1)
     device.start()
     watcher.until_readings(3)
-    time.sleep(1.5)  # until the broker has it on disk that it knows the watcher
+    store(broker)
     broker.kill()
     for _ in range(2):
         time.sleep(2)
@@ -41,7 +42,7 @@ def test_full_drops_the_oldest_if_told_so(board: Board, broker: Broker, watcher:
     device = board(interval=0.1, mqtt={"outbox": 2048, "flash": 0, "full": "drop"})
     device.start()
     watcher.until_readings(3)
-    time.sleep(1.5)
+    store(broker)
     broker.kill()
     time.sleep(3)
     before = max(watcher.sequence)

@@ -7,8 +7,10 @@ from typing import Any
 
 import paho.mqtt.client as paho
 
+from support.mosquitto import leave
+
 PREFIX = "fieldmqtt"
-_LONGEST_RECONNECT_S = 1
+_RECONNECT_S = 0.2
 
 
 class Watcher:
@@ -22,19 +24,23 @@ class Watcher:
         kinds = {"reading": self.readings, "state": self.states, "result": self.results}
         self._lists = {self._topic + kind: messages for kind, messages in kinds.items()}
         self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False)
-        self.client.reconnect_delay_set(_LONGEST_RECONNECT_S, _LONGEST_RECONNECT_S)
+        self.client.reconnect_delay_set(_RECONNECT_S, _RECONNECT_S)
         self.client.on_connect = lambda client, *_: client.subscribe(f"{self._topic}#", 1)
+        self._subscribed = False
+        self.client.on_subscribe = self._on_subscribe
         self.client.on_message = self._on_message
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
-        self.until(self.client.is_connected, "the watcher to connect")
+        self.until(lambda: self._subscribed, "the watcher to subscribe")
 
     def __enter__(self) -> "Watcher":
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
+        leave(self.client)
+
+    def _on_subscribe(self, *_: object) -> None:
+        self._subscribed = True
 
     def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:
         if message.topic in self._lists:

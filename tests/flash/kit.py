@@ -20,7 +20,7 @@ def _temporary():
         os.stat("/dev/shm")
         return "/dev/shm"
     except OSError:
-        return os.getenv("TMPDIR") or "/tmp"
+        return getattr(os, "getenv", lambda name: None)("TMPDIR") or "/tmp"  # boards have no environment
 
 
 class Folder:

@@ -32,6 +32,7 @@ KINDS = {
     "burst": "QoS 1, 100 accepted, then 100 acknowledged",
     "QoS 2 sent": "QoS 2 sent, one by one",
     "QoS 2 received": "QoS 2 received, one by one",
+    "QoS 2 backlog": "QoS 2 received, 1,000 at once",
 }
 SIZES = (65536, 1000000)  # of the outbox, for the scan at boot
 

@@ -3,10 +3,15 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from fuzz import decoder, ordeal
+from fuzz import decoder, decoder5, ordeal, ordeal5
 
 FOLDER = Path(__file__).parent / "corpus"
-TARGETS: dict[str, Callable[[bytes], None]] = {"decoder": decoder.check, "session": ordeal.check}
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "decoder": decoder.check,
+    "session": ordeal.check,
+    "decoder5": decoder5.check,
+    "session5": ordeal5.check,
+}
 
 
 def path(target: str) -> Path:

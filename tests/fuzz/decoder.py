@@ -8,10 +8,10 @@ from fuzz.reference import Malformed, Receiver, frame
 from support.answering import CONNECT, Broker
 from support.session import Session
 
-_LIMITS = (None, 1, 3, 40)  # bytes that one read gives at most
-_SIZES = (16, 64, 300, 4096)  # max_packet
-_STALLS = (0, 30)  # of 100 reads and writes that give None
-_TIMEOUT = 1  # s
+LIMITS = (None, 1, 3, 40)  # bytes that one read gives at most
+SIZES = (16, 64, 300, 4096)  # max_packet
+STALLS = (0, 30)  # of 100 reads and writes that give None
+TIMEOUT = 1  # s
 
 
 class Broken(Exception):
@@ -41,7 +41,7 @@ def _expected(stream, greeting, max_packet):
         return messages, answers, True, receiver.online
 
 
-def _listen(session, size):
+def listen(session, size):
     """Let the client read all that there is; the number of its steps has a bound."""
     events = []
     step = session.client.step
@@ -66,19 +66,19 @@ def check(data):
     choice = data[0] if data else 0
     stream = bytes(data[1:])
     greeting = choice & 1
-    network = {"read_limit": _LIMITS[choice >> 1 & 3], "stall": _STALLS[choice >> 5 & 1], "seed": choice + 1}
-    max_packet = _SIZES[choice >> 3 & 3]
+    network = {"read_limit": LIMITS[choice >> 1 & 3], "stall": STALLS[choice >> 5 & 1], "seed": choice + 1}
+    max_packet = SIZES[choice >> 3 & 3]
     broker = Broker()
     broker.answers[CONNECT] = lambda packet: stream if greeting else packets.CONNACK
     session = Session(
-        broker, network=network, max_packet=max_packet, keepalive=0, timeout=_TIMEOUT, auto_reconnect=False
+        broker, network=network, max_packet=max_packet, keepalive=0, timeout=TIMEOUT, auto_reconnect=False
     )
     error = None
     try:
         session.connected()
         if not greeting:
             session.sock.reply(stream)
-        _listen(session, len(stream))
+        listen(session, len(stream))
     except OSError as raised:
         error = raised
     _compare(session, error, network["stall"], *_expected(stream, greeting, max_packet))
@@ -94,7 +94,7 @@ def _compare(session, error, stalling, messages, answers, refused, online):
         raise Broken("online: %r, refused: %r, but %r" % (online, refused, error))
     if bool(error) != sock.closed or session.client.isconnected() == sock.closed:
         raise Broken("closed: %r, after %r" % (sock.closed, error))
-    if session.clock.now > _TIMEOUT * 1000 + 100:
+    if session.clock.now > TIMEOUT * 1000 + 100:
         raise Broken("outlasts its deadline: %d ms" % session.clock.now)
     sent = bytes(sock.sent[len(sock.packets()[0]) :])  # after CONNECT
     if not answers.startswith(sent) or (sent != answers and not stalling):

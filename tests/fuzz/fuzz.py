@@ -20,6 +20,7 @@ sys.path[:1] = [str(_TESTS), str(_TESTS.parent / "lib"), str(_TESTS / "stubs")]
 from fuzz import corpora  # noqa: E402
 from fuzz.engine import Coverage, Fuzzer, Hang, name_of  # noqa: E402
 
+_NAMES = " or ".join(corpora.TARGETS)
 _TURN_S = 0.5  # the targets take turns
 _REPORT_S = 10  # between two lines where there is no terminal
 
@@ -79,7 +80,7 @@ def _report(target: str, fuzzer: Fuzzer) -> None:
 def _replay(text: str) -> None:
     target, _, data = text.partition(":")
     if target not in corpora.TARGETS or not re.fullmatch("([0-9a-f]{2})*", data):
-        raise typer.BadParameter("replay: decoder or session, a colon, the input as hex")
+        raise typer.BadParameter(f"replay: {_NAMES}, a colon, the input as hex")
     try:
         with Coverage():  # which ends what hangs
             corpora.TARGETS[target](bytes.fromhex(data))
@@ -91,7 +92,7 @@ def _replay(text: str) -> None:
 
 Seconds = Annotated[float, typer.Option(min=0, help="How long, all targets together.")]
 Seed = Annotated[int | None, typer.Option(help="Where the random numbers begin; chosen and printed unless given.")]
-Target = Annotated[str | None, typer.Option(help="decoder or session; both unless given.")]
+Target = Annotated[str | None, typer.Option(help=f"{_NAMES}; all unless given.")]
 Replay = Annotated[str | None, typer.Option(metavar="TARGET:HEX", help="Run one input and nothing else.")]
 Save = Annotated[bool, typer.Option("--save", help="Replace the corpus by the shortest that reaches as much.")]
 
@@ -107,7 +108,7 @@ def main(
     if replay:
         return _replay(replay)
     if target and target not in corpora.TARGETS:
-        raise typer.BadParameter(f"target: {' or '.join(corpora.TARGETS)}")
+        raise typer.BadParameter(f"target: {_NAMES}")
     seed = SystemRandom().randrange(1 << 32) if seed is None else seed
     console = Console()
     print(f"seed {seed}", flush=True)

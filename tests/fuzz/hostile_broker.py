@@ -10,6 +10,7 @@ from support.answering import CONNECT, PUBLISH, PUBREL, SUBSCRIBE, Broker, body,
 class HostileBroker(Broker):
     def __init__(self):
         super().__init__(delay=0)
+        self.answers[CONNECT] = lambda packet: self.connack()
         self.be_friendly()
 
     def be_friendly(self):
@@ -18,13 +19,14 @@ class HostileBroker(Broker):
         self.spoils = []  # (place, mask): how the next answers are changed; mask 0: cut there
         self.verdicts = []  # what becomes of the next attempts to connect: see fakenet.Network
 
+    def connack(self):
+        return packets.CONNACK_SESSION_PRESENT if self.session_present else packets.CONNACK
+
     def packet(self, sock, packet):
         kind = packet[0] >> 4
-        self._note(sock, kind, packet)
+        self.note(sock, kind, packet)
         answer = self.answers.get(kind)
         reply = answer(packet) if answer else b""
-        if kind == CONNECT and self.session_present:
-            reply = packets.CONNACK_SESSION_PRESENT
         if reply and self.silent:
             self.silent -= 1
         elif reply:
@@ -55,7 +57,8 @@ class HostileBroker(Broker):
         sock.reply = reply
         return self.verdicts.pop(0) if self.verdicts else None
 
-    def _note(self, sock, kind, packet):
+    def note(self, sock, kind, packet):
+        """Keep what a packet of the client says."""
         rest = body(packet)
         if kind == PUBLISH and packet[0] & 6:
             sock.published.append((packet_id(packet), rest[4 + (rest[0] << 8 | rest[1]) :]))

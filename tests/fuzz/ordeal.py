@@ -36,10 +36,15 @@ class Ordeal:
     raises), bits 3 and 4 what the outbox does when it is full.
     """
 
+    settings = {}  # of the client, besides
+    most_filters = len(_FILTERS)
+    make_broker, make_session = HostileBroker, Session
+
     def __init__(self, choice=0):
-        self.broker = HostileBroker()
+        self.broker = self.make_broker()
         sizes = {"max_packet": _MAX_PACKET, "tx_size": _TX_SIZE, "outbox": _OUTBOX, "window": 3}
-        self.session = Session(
+        sizes.update(self.settings)
+        self.session = self.make_session(
             self.broker, clean_session=not choice & 1, timeout=_TIMEOUT / 1000, keepalive=1, backoff=(0, 0), **sizes
         )
         self.client, self.network, self.clock = self.session.client, self.session.network, self.session.clock
@@ -279,7 +284,7 @@ class Ordeal:
         sizes = (len(protocol._rx), len(protocol._tx), len(self.outbox.buffer))
         if sizes != (_MAX_PACKET, _TX_SIZE, _OUTBOX):
             raise Broken("buffers of %r bytes" % (sizes,))
-        if len(self.outbox.received) > MOST_RECEIVED or len(protocol.subscriptions.entries) > len(_FILTERS):
+        if len(self.outbox.received) > MOST_RECEIVED or len(protocol.subscriptions.entries) > self.most_filters:
             raise Broken("more is kept than the bounds allow")
         if any(not sock.closed for sock in self.network.sockets[:-1]):
             raise Broken("a socket is left open")
@@ -345,16 +350,16 @@ EVENTS = (
 def check(data):
     """Live through the events of an input. The first byte is the session's."""
     ordeal = Ordeal(data[0] if data else 0)
-    _live(ordeal, data)
+    live(ordeal, data, EVENTS)
     ordeal.finish()
 
 
-# Read the events from bytes.
-def _live(ordeal, data):
+def live(ordeal, data, events):
+    """Read the events from bytes; the first of the table is `say`."""
     at = 1
     while at < len(data):
-        kind = data[at] % len(EVENTS)
-        event, count = EVENTS[kind]
+        kind = data[at] % len(events)
+        event, count = events[kind]
         at += 1
         end = at + count
         if end > len(data):

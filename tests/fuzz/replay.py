@@ -1,4 +1,4 @@
-"""Replays the corpus under MicroPython in a small heap: micropython replay.py decoder|session FILE
+"""Replays the corpus under MicroPython in a small heap: micropython replay.py TARGET FILE
 
 It lies in a folder with everything that it imports, compiled: see test_fuzz.py. Prints how many inputs there were, how
 many bytes more are allocated after a second round than after the first, and what was free.
@@ -17,17 +17,20 @@ class _Packets:
     PINGRESP = b"\xd0\x00"
 
 
+class _Received5:
+    CONNACK = b"\x20\x03\x00\x00\x00"
+
+
 class _FakeTLS:
     Context = None
 
 
 sys.modules["packets"] = _Packets
+sys.modules["received5"] = _Received5
 sys.modules["support.faketls"] = _FakeTLS
 
-if sys.argv[1] == "decoder":
-    from fuzz.decoder import check
-else:
-    from fuzz.ordeal import check
+_MODULES = {"decoder": "decoder", "session": "ordeal", "decoder5": "decoder5", "session5": "ordeal5"}
+check = __import__("fuzz." + _MODULES[sys.argv[1]], None, None, ("check",)).check
 
 
 def replay(path):

@@ -3,7 +3,6 @@
 The bounded form of `fuzz.py`, the same inputs always. What is promised is checked in decoder.py and ordeal.py.
 """
 
-import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,19 +17,14 @@ from fuzz import corpora, decoder, engine, ordeal
 from fuzz.compiled import LIB, LIBRARY, TESTS, compile_into
 from support.device import Device
 from support.session import Session
+from support.session5 import Session5
 
-_SUPPORT = ("__init__", "answering", "fakenet", "faketime", "ports", "session")
-_HEAP = "192k"  # of which the fake network, the broker and the checks take half
-_GUIDED_STEPS = {"decoder": 500, "session": 40}
+_FUZZ = ("decoder", "decoder5", "hostile_broker", "ordeal", "ordeal5", "reference")
+_SUPPORT = ("__init__", "answering", "fakenet", "faketime", "ports", "reference5", "session", "session5")
+# Of which the fake network, the broker and the checks take half; with MQTT 5 the reference that decodes it as well.
+_HEAP, _HEAP5 = "192k", "288k"
+_GUIDED_STEPS = {"decoder": 500, "session": 40, "decoder5": 300, "session5": 30}
 _SETTINGS = {"deadline": None, "database": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def frozen_heap() -> Iterator[None]:
-    """The library collects garbage for each connection; it need not look at pytest and its friends every time."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def _broken(target: str) -> Iterator[str]:
@@ -51,7 +45,7 @@ def test_corpus(target: str) -> None:
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("replay")
     compile_into(folder, LIB, LIBRARY)
-    compile_into(folder, TESTS, [f"fuzz/{name}.py" for name in ("decoder", "hostile_broker", "ordeal", "reference")])
+    compile_into(folder, TESTS, [f"fuzz/{name}.py" for name in _FUZZ])
     compile_into(folder, TESTS, [f"support/{name}.py" for name in _SUPPORT])
     (folder / "replay.py").write_text((Path(__file__).parent / "replay.py").read_text())
     return folder
@@ -59,7 +53,8 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("target", corpora.TARGETS)
 def test_corpus_in_a_small_heap(micropython: Path, compiled: Path, target: str) -> None:
-    device = Device(micropython, compiled / "replay.py", target, corpora.path(target), heap=_HEAP, lib=compiled)
+    heap = _HEAP5 if target.endswith("5") else _HEAP
+    device = Device(micropython, compiled / "replay.py", target, corpora.path(target), heap=heap, lib=compiled)
     try:
         assert int(device.line("inputs", 60)) == len(corpora.load(target))
         assert int(device.line("more")) <= 256, "bytes; the second round leaves nothing on the heap"
@@ -174,7 +169,23 @@ def test_faults_are_found(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     Session()  # which loads the library
     module, kind, method, wrong = _FAULTS[fault]
     monkeypatch.setattr(getattr(sys.modules[f"fieldmqtt.{module}"], kind), method, wrong)
-    assert any(True for target in corpora.TARGETS for _ in _broken(target))
+    assert any(True for target in ("decoder", "session") for _ in _broken(target))
+
+
+_FAULTS5 = {
+    "aliases not resolved": ("protocol5", "Protocol5", "_described", lambda self, topic, payload, _: (topic, payload)),
+    "not sent again": ("outbox", "Outbox", "rewind", lambda self, session_present: None),
+    "properties of any packet": ("properties", None, "_allowed", lambda index, kind: 0),
+}
+
+
+@pytest.mark.parametrize("fault", _FAULTS5)
+def test_faults_of_version_5_are_found(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    Session5()
+    module, kind, method, wrong = _FAULTS5[fault]
+    where = sys.modules[f"fieldmqtt.{module}"]
+    monkeypatch.setattr(getattr(where, kind) if kind else where, method, wrong)
+    assert any(True for target in ("decoder5", "session5") for _ in _broken(target))
 
 
 def test_everything_follows_from_the_seed() -> None:

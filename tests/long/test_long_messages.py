@@ -5,7 +5,7 @@ from pathlib import Path
 from long.measured import Client, growth
 from long.messages import BOUND, run
 
-_MESSAGES = 20_000
+_MESSAGES = 12_000
 
 
 def test_many_messages_in_a_small_heap(micropython: Path, face: str, library: Path) -> None:

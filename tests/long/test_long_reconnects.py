@@ -6,7 +6,7 @@ from long.measured import Client
 from long.reconnects import Bench
 from support.certificates import Certificates
 
-_COUNTS = {Client.sync: 400, Client.asyncio: 40}  # of each end of a connection
+_COUNTS = {Client.sync: 250, Client.asyncio: 40}  # of each end of a connection
 
 
 def test_no_socket_stays_open_over_reconnects(micropython: Path, library: Path, certificates: Certificates) -> None:

@@ -7,8 +7,6 @@ One file with another seed:
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,15 +43,8 @@ def _run(name: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
 
 
-@pytest.fixture(scope="module")
-def runs() -> Iterator[dict[str, Future]]:
-    """All runs, two at a time."""
-    with ThreadPoolExecutor(2) as pool:
-        yield {name: pool.submit(_run, name) for name in _RUNS}
-
-
 @pytest.mark.parametrize("name", _RUNS)
-def test_protocol(runs: dict[str, Future], name: str) -> None:
-    result = runs[name].result()
+def test_protocol(name: str) -> None:
+    result = _run(name)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("passed") > 30

@@ -3,7 +3,7 @@
 import sys
 from collections import deque
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
@@ -216,10 +216,7 @@ TestFlashBesideABroker = FlashBesideABroker.TestCase
 TestFlashBesideABroker.settings = settings(
     max_examples=150,
     stateful_step_count=30,
-    deadline=None,
-    database=None,
     report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.too_slow],
 )
 
 
@@ -246,7 +243,7 @@ def _finish(outbox: FlashOutbox, most: int) -> list[int]:
     return sent
 
 
-@settings(max_examples=100, deadline=None, database=None, report_multiple_bugs=False)
+@settings(max_examples=100, report_multiple_bugs=False)
 @given(lives=_lives(), running=st.booleans(), synced=st.booleans(), data=st.data())
 def test_one_byte_damaged(lives: list[tuple[int, int]], running: bool, synced: bool, data: st.DataObject) -> None:
     with Folder() as folder:

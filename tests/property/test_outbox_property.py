@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -92,9 +92,7 @@ class OutboxBesideAList(RuleBasedStateMachine):
 
 
 TestOutboxBesideAList = OutboxBesideAList.TestCase
-TestOutboxBesideAList.settings = settings(
-    max_examples=200, stateful_step_count=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestOutboxBesideAList.settings = settings(max_examples=200, stateful_step_count=60)
 
 _level = st.sampled_from(("", "a", "b", "ab", "$a", "ä"))
 
@@ -117,7 +115,7 @@ def _expression(topic_filter: str) -> str:
     return pattern if topic_filter[0] != "+" else rf"(?!\$){pattern}"
 
 
-@settings(max_examples=1000, deadline=None, database=None)
+@settings(max_examples=1000)
 @given(topic_filter=_filters().filter(bool), topic=st.lists(_level, min_size=1, max_size=5).map("/".join).filter(bool))
 def test_filters_match_as_a_regular_expression(topic_filter: str, topic: str) -> None:
     expected = re.fullmatch(_expression(topic_filter), topic, re.DOTALL) is not None

@@ -1,12 +1,15 @@
 """What the tests against mosquitto share: brokers with a setting, and paho as the other client."""
 
 import queue
+import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import paho.mqtt.client as mqtt
+
+from tools.broker import Broker
 
 WAIT_S = 15.0
 
@@ -42,6 +45,25 @@ class Listener:
         self.client.publish(topic, payload, **options).wait_for_publish(WAIT_S)
 
 
+def leave(client: mqtt.Client) -> None:
+    """Disconnect, and end paho's thread."""
+    client.disconnect()
+    with suppress(AttributeError):  # paho 2.2 asks whether its thread is there, which may end before it is joined
+        client.loop_stop()
+
+
+def store(broker: Broker) -> None:
+    """Have mosquitto write its database, and return when it is there: what it has acknowledged outlives kill()."""
+    assert broker.process
+    database = broker.folder / "mosquitto.db"
+    database.unlink(missing_ok=True)
+    broker.process.send_signal(signal.SIGUSR1)
+    end = time.monotonic() + WAIT_S
+    while not database.exists():
+        assert time.monotonic() < end, f"mosquitto has not written {database.name} in {WAIT_S} s"
+        time.sleep(0.01)
+
+
 @contextmanager
 def listener(
     port: int, *topics: str, qos: int = 2, client_id: str = "", login: tuple[str, str] | None = None, clean: bool = True
@@ -64,5 +86,4 @@ def listener(
             ready.get(timeout=WAIT_S)
         yield result
     finally:
-        client.disconnect()
-        client.loop_stop()
+        leave(client)

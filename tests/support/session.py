@@ -7,10 +7,10 @@ from support.answering import Broker
 class Session:
     """`client` on `network` with `broker`; `module` is the fieldmqtt that lives there.
 
-    settings: those of MQTTClient; `outbox` may be a size.
+    settings: those of MQTTClient; `outbox` may be a size. `newest`: the packet identifier before the first.
     """
 
-    def __init__(self, broker=None, will=None, network=None, **settings):
+    def __init__(self, broker=None, will=None, network=None, newest=65535, **settings):
         self.broker = broker or Broker()
         self.network = fakenet.Network(self.broker, **(network or {}))
         self.module = fakenet.fieldmqtt_on(self.network)
@@ -19,7 +19,7 @@ class Session:
         values.update(settings)
         if not isinstance(values.get("outbox"), self.module.Outbox):
             values["outbox"] = self.module.Outbox(values.get("outbox") or 4096)
-            values["outbox"].newest = 65535  # the first packet identifier is 1, in a kept session too
+            values["outbox"].newest = newest  # unless told otherwise the first one is 1, in a kept session too
         self.client = self.module.MQTTClient(**values)
         self.messages = []
         self.client.set_callback(lambda topic, msg: self.messages.append(tuple(self.client.message[:5])))

@@ -43,6 +43,18 @@ def test_every_case_runs_with_every_client_that_has_it(report: dict):
         assert all(client["per_second"] > 0 for client in figures.values())
 
 
+def test_bytes_on_the_wire(report: dict):
+    """A message of 64 bytes with a topic of 19: what the specification makes of it, in both versions."""
+    for client in (bench_run.BARE, bench_run.SYNC, bench_run.ASYNCIO):
+        wire = {case: figures[client]["wire"] for case, figures in report["cases"].items()}
+        expected = {bench_run.QOS0: 87, bench_run.QOS1: 93, bench_run.WINDOW: 93, bench_run.QOS2: 101}
+        assert wire == expected | {bench_run.RECEIVE: 87}
+    for case, figures in report["cases"].items():
+        if bench_run.FIVE in figures:
+            saved = figures[bench_run.FIVE_PLAIN]["wire"] - figures[bench_run.FIVE]["wire"]
+            assert saved == (0 if case == bench_run.RECEIVE else 16), "a topic of 19, an alias of 3"
+
+
 def test_budgets_of_heap_are_met(report: dict):
     heap = [budget for budget in report["budgets"] if budget["what"].startswith("heap")]
     assert len(heap) == 2
@@ -62,6 +74,8 @@ def test_budgets_of_size_are_shown(report: dict):
         ".mpy of everything, bytes": "<= 20,480",
         ".mpy of everything without options, bytes": "<= 22,528",
         ".mpy of the outbox on flash, bytes": "<= 6,144",
+        ".mpy of MQTT 5, bytes": "<= 4,096",
+        ".mpy of MQTT 5, both clients, bytes": "<= 20,480",
     }
 
 

@@ -25,6 +25,12 @@ def table(measured: sizes.Sizes) -> str:
     return sizes.markdown(measured)
 
 
+@pytest.fixture(scope="module")
+def plain() -> "subprocess.CompletedProcess[str]":
+    """Without options."""
+    return _sizes()
+
+
 def _number(text: str) -> int:
     return int(text.replace(",", ""))
 
@@ -40,9 +46,8 @@ def _scaled(text: str, module: str, factor: float) -> str:
     return changed
 
 
-def test_readme_is_true_and_the_budget_kept():
-    run = _sizes()
-    assert run.returncode == 0, run.stderr
+def test_readme_is_true_and_the_budget_kept(plain: "subprocess.CompletedProcess[str]"):
+    assert plain.returncode == 0, plain.stderr
 
 
 def test_write_rewrites_the_table_and_nothing_else(measured: sizes.Sizes, tmp_path: Path):
@@ -78,9 +83,21 @@ def test_table_has_every_module_and_the_sums(table: str):
     sums = {name: _number(size) for name, size in re.findall(r"\*\*([\w ]+)\*\* \| \*\*([\d,]+)", table)}
     assert sums["everything"] == sum(map(_number, rows.values()))
     assert sums["MQTTClient"] == sums["everything"] - sum(
-        _number(rows[name]) for name in ("aio", "flash", "segments", "tls", "reasons")
+        _number(rows[name]) for name in ("aio", "flash", "segments", "tls", "reasons", *sizes.MQTT_5)
     )
-    assert sums["without options"] == sums["everything"] - sums["outbox on flash"]
+    assert sums["without options"] == sums["everything"] - sums["outbox on flash"] - sums["MQTT 5"]
+
+
+def test_every_module_of_mqtt_5_counts_as_such(measured: sizes.Sizes):
+    command = "from fieldmqtt import MQTTClient5, AsyncMQTTClient5"
+    environment = {"MICROPYPATH": f"{toolchain.ROOT / 'lib'}:.frozen"}
+    code = f"{command}\nimport sys\nprint(*[name for name in sys.modules if name.startswith('fieldmqtt.')])"
+    run = subprocess.run(
+        [toolchain.micropython(), "-c", code], env=environment, capture_output=True, text=True, timeout=20, check=True
+    )
+    loaded = {name.removeprefix("fieldmqtt.") for name in run.stdout.split()}
+    of_clients = {module.name for module in measured.modules if module.clients}
+    assert loaded - of_clients == set(sizes.MQTT_5) - {"plain", "requests5", "reasons5"}, "these when they are used"
 
 
 @pytest.mark.parametrize("factor, word", [(0.999, "more"), (0.5, "more"), (1.03, "fewer")])
@@ -108,7 +125,7 @@ def test_goal_may_be_missed_and_the_budget_may_not():
     assert sizes.over_budget(_of(22_529)) == ["everything without options: 22 KB (missed): 22,529 bytes"]
 
 
-def test_budgets_are_shown():
-    shown = _sizes().stdout
+def test_budgets_are_shown(plain: "subprocess.CompletedProcess[str]"):
+    shown = plain.stdout
     assert re.search(r"^budget: 3\.1\.1 synchronous client: 9 KB \(goal, (met|missed)\)", shown, re.M)
     assert re.search(r"^budget: everything: 20 KB \(goal, (met|missed)\)", shown, re.M)

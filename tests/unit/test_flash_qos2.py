@@ -225,16 +225,58 @@ def test_received_and_the_session_lost():
 def test_as_many_received_as_may_be():
     with Folder() as folder:
         outbox = library().FlashOutbox(folder.path)
-        for number in range(1, 257):
+        for number in range(1, 1025):
             assert outbox.receive(number)
-        assert outbox.receive(257) is None
+        assert outbox.receive(1025) is None
         outbox = library().FlashOutbox(folder.path)
-        assert [number for number in range(1, 257) if outbox.receive(number)] == []
-        assert outbox.receive(257) is None
-        for number in range(1, 257, 2):
+        assert [number for number in range(1, 1025) if outbox.receive(number)] == []
+        assert outbox.receive(1025) is None
+        for number in range(1, 1025, 2):
             outbox.release(number)
         outbox = library().FlashOutbox(folder.path)
-        assert [number for number in range(1, 257) if outbox.receive(number)] == list(range(1, 257, 2))
+        assert [number for number in range(1, 1025) if outbox.receive(number)] == list(range(1, 1025, 2))
+
+
+_PUBREC = 0x50 << 16
+
+
+def test_waiting_to_be_taken_and_cut():
+    with Folder() as folder:
+        outbox = library().FlashOutbox(folder.path)
+        assert outbox.receive(1) and outbox.receive(2, False) and outbox.receive(3, False) and outbox.receive(4, False)
+        assert outbox.receive(1) is False and outbox.receive(2, False) is None, "it came before"
+        outbox.take(_PUBREC | 3)
+        outbox.take(0x40 << 16 | 4)  # PUBACK: another message
+        outbox.release(1)
+        put(outbox, 1, 2)
+        drain(outbox)  # what else is noted notes no more of it
+        outbox = library().FlashOutbox(folder.path)
+        assert outbox.received == {3}, "the others come again"
+
+
+def test_waiting_to_be_taken_over_connections():
+    with Folder() as folder:
+        outbox = library().FlashOutbox(folder.path)
+        for number in (1, 2, 3):
+            assert outbox.receive(number, False)
+        outbox.rewind(True)
+        assert not outbox.take(_PUBREC | 1), "the broker has not sent it again: it would not know what PUBREC is for"
+        assert outbox.receive(1) is False
+        assert outbox.receive(2, False) is None and outbox.receive(3, False) is None
+        assert outbox.take(_PUBREC | 2), "the broker waits for PUBREC on this connection"
+        outbox.rewind(True)
+        assert not outbox.take(_PUBREC | 3)
+        assert library().FlashOutbox(folder.path).received == {1, 2, 3}
+
+
+def test_waiting_to_be_taken_and_the_session_lost():
+    with Folder() as folder:
+        outbox = library().FlashOutbox(folder.path)
+        assert outbox.receive(1, False) and outbox.receive(2, False)
+        outbox.release(2)  # by a broker that is wrong
+        outbox.rewind(False)
+        assert not outbox.take(_PUBREC | 1) and not outbox.take(_PUBREC | 2)
+        assert outbox.receive(1) and outbox.receive(2), "others, of a new session"
 
 
 def test_both_directions_at_once():

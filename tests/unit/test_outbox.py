@@ -135,9 +135,9 @@ def test_received_identifiers_are_known_until_released():
 
 def test_received_identifiers_are_bounded():
     outbox = Outbox(100)
-    for packet_id in range(1, 257):
+    for packet_id in range(1, 1025):
         assert outbox.receive(packet_id)
-    assert outbox.receive(257) is None
+    assert outbox.receive(1025) is None
 
 
 def test_a_message_that_never_fits():

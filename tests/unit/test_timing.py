@@ -252,7 +252,7 @@ def test_takeover_does_not_ping_pong():
 def test_backoff_is_over_after_a_stable_connection():
     session = Session(backoff=(1, 60)).connected()
     for _ in range(5):
-        session.pump(120_000)
+        session.client.wait_msg(120)
         lost, attempts = session.clock.now, len(session.network.sockets)
         session.sock.reset()
         while len(session.network.sockets) == attempts or not session.client.isconnected():

@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""What the scripts of the benchmark share. They run under MicroPython: `<script>.py CASE PORT COUNT HEAP`.
+"""What the scripts of the benchmark share. They run under MicroPython: `<script>.py CASE PORT COUNT HEAP VERSION`.
 
 Every client does the same: COUNT messages of one case, after a few that are not counted, and then says
 `result <microseconds> <bytes of heap>`. HEAP=1 counts heap: collection is off, so that every byte stays counted.
@@ -19,6 +19,7 @@ CASE = sys.argv[1]
 PORT = int(sys.argv[2])
 COUNT = int(sys.argv[3])
 _HEAP = sys.argv[4] == "1"
+VERSION = int(sys.argv[5])  # of MQTT
 
 
 def start():

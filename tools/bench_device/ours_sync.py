@@ -1,11 +1,11 @@
 # mypy: ignore-errors
-"""MQTTClient."""
+"""MQTTClient, in both versions of MQTT."""
 
-from harness import CASE, HOST, PAYLOAD, PORT, TOPIC, measure
+from harness import CASE, HOST, PAYLOAD, PORT, TOPIC, VERSION, measure
 
 from fieldmqtt import MQTTClient
 
-client = MQTTClient("sync-" + CASE, HOST, PORT)
+client = MQTTClient("sync-" + CASE, HOST, PORT, version=VERSION)
 
 
 def qos0(count):

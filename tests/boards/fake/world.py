@@ -20,8 +20,11 @@ def check(true, text):
 
 def at(seconds, action):
     """Let `action()` happen at this moment."""
-    _events.append((int(seconds * 1000), action))
-    _events.sort(key=lambda event: event[0])
+    moment = int(seconds * 1000)
+    place = len(_events)
+    while place and _events[place - 1][0] > moment:  # to sort all of them each time takes seconds
+        place -= 1
+    _events.insert(place, (moment, action))
 
 
 def advance(ms):

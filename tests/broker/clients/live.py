@@ -52,6 +52,19 @@ async def session(new):
     await client.disconnect()
 
 
+async def take_backlog(new):
+    """Take what has queued for a kept session, over as many connections as that needs."""
+    client = new(clean_session=False, backoff=(0.1, 0.2))
+    tell_events(client)
+    seen = []
+    real(client).set_callback(lambda topic, msg: seen.append(int(msg)))
+    await client.connect()
+    await until(client, lambda: len(seen) >= settings["count"], 30)
+    await work(client, 0.2)
+    print("once and in order", seen == list(range(settings["count"])))
+    await client.disconnect()
+
+
 async def stay(new):
     """Stay, come back, say what comes; publish what standard input says, with `retain` if it says so."""
     client = new(backoff=(0.1, 0.5), clean_session=settings.get("clean_session", 1), **_tls())

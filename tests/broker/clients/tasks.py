@@ -1,11 +1,13 @@
 """Cases of asyncio's tasks, and of a stream that takes nothing for a while (the last one, both clients)."""
 
 import asyncio
-from time import ticks_diff, ticks_ms
+import select
+import sys
+from time import sleep, ticks_diff, ticks_ms
 
 from common import main, settings
 
-from fieldmqtt import MQTTException
+from fieldmqtt import FlashOutbox, MQTTException
 
 
 async def callback_raises(new):
@@ -50,6 +52,28 @@ async def slow_consumer(new):
                 break
             await asyncio.sleep(0.005)
         print("in order", seen == list(range(settings["count"])))
+
+
+async def take_when_told(new):
+    """The outbox on flash; a message is taken for each line of standard input, or with `callback` stays in there."""
+    client = new(outbox=FlashOutbox(settings["folder"]), clean_session=False, backoff=(0.1, 0.1))
+    client.on_disconnect = lambda reason: print("lost")
+
+    def callback(topic, msg):
+        print("called", msg.decode())
+        sleep(10)
+
+    if "callback" in settings:
+        client.set_callback(callback)
+    await client.connect()
+    poll = select.poll()
+    poll.register(sys.stdin, select.POLLIN)
+    while True:
+        while not poll.poll(0):
+            await asyncio.sleep_ms(5)
+        sys.stdin.readline()
+        message = await client.__anext__()
+        print("taken", message.payload.decode())
 
 
 async def ends_after_outage(new):

@@ -16,6 +16,22 @@ def payload(run, n):
     return ("%s:%08x" % (text, crc32(text.encode()))).encode()
 
 
+def properties(run, n):
+    """What a message has under MQTT 5: one in three has properties, a long one has none."""
+    if n % 3 or n % 50 == 49:
+        return {}
+    pairs = [("run", str(run)), ("n", str(n)), ("n", "again")]
+    return {"content_type": "%d.%d" % (run, n), "message_expiry": 3600, "user_properties": pairs}
+
+
+def described(label, content_type, user_properties):
+    """True when these are the properties of the message with this label."""
+    if label is None:
+        return False
+    wanted = properties(*[int(part) for part in label.split(".")])
+    return content_type == wanted.get("content_type") and user_properties == wanted.get("user_properties", [])
+
+
 def label(payload):
     """Return the label; None: this is not what was sent."""
     try:

@@ -1,10 +1,11 @@
 """A device that publishes and receives numbered messages, and says on its output what it has accepted and received.
 
-    micropython traffic.py sync|asyncio PORT RUN FOLDER
+    micropython traffic.py sync|asyncio PORT RUN FOLDER VERSION
 
-FOLDER is the flash outbox's, "-" stands for the outbox in RAM. What is to be done comes on the standard input:
-`upto N`: publish until N messages were published at QoS 1 and N at QoS 2; `end`: wait until all are acknowledged, end.
-A line that is whole ends with a semicolon: the device may be killed while it writes one.
+FOLDER is the flash outbox's, "-" stands for the outbox in RAM. VERSION: 4, or 5; then some messages have properties.
+What is to be done comes on the standard input: `upto N`: publish until N messages were published at QoS 1 and N at
+QoS 2; `end`: wait until all are acknowledged, end. A line that is whole ends with a semicolon: the device may be killed
+while it writes one.
 """
 
 import asyncio
@@ -15,11 +16,12 @@ import numbered
 
 from fieldmqtt import AsyncMQTTClient, MQTTClient
 
-FACE, PORT, RUN, FOLDER = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+FACE, PORT, RUN, FOLDER, VERSION = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
 PATIENCE_S = 1  # for an attempt to connect
 TIMEOUT_S = 60  # for whatever else waits: nothing here may come to that
 TOPICS = [numbered.topic("down", qos, n).encode() for qos in (1, 2) for n in (0, 1)]
 WAITED = 20  # with the outbox in RAM one of so many messages is published with wait=True
+RECEIVE_MAXIMUM = 3  # with version 5: the broker has to wait for us all the time
 
 
 class Orders:
@@ -40,9 +42,18 @@ class Orders:
                 self.upto = int(words[1])
 
 
-def got(topic, payload):
-    name = topic.decode() if bytes(topic) in TOPICS else "?"  # a byte may have changed on the way
-    print("got %s %s;" % (name, numbered.label(payload)))
+def got(message):
+    name = message.topic.decode() if bytes(message.topic) in TOPICS else "?"  # a byte may have changed on the way
+    label = numbered.label(message.payload)
+    if VERSION == 5:
+        has = message.properties or {}
+        if not numbered.described(label, has.get("content_type"), has.get("user_properties", [])):
+            label = None
+    print("got %s %s;" % (name, label))
+
+
+def properties(n):
+    return numbered.properties(RUN, n) if VERSION == 5 else {}
 
 
 def waits(n):
@@ -60,6 +71,8 @@ def make(kind):
         from fieldmqtt import FlashOutbox
 
         keywords = {"outbox": FlashOutbox(FOLDER)}
+    if VERSION == 5:
+        keywords.update(version=5, session_expiry=3600, receive_maximum=RECEIVE_MAXIMUM)
     client = kind(
         "device-1",
         "127.0.0.1",
@@ -83,7 +96,7 @@ def ended(client):
 
 def run_sync(orders):
     client = make(MQTTClient)
-    client.set_callback(got)
+    client.set_callback(lambda _topic, _payload: got(client.message))
     client.connect(timeout=PATIENCE_S, wait=False)
     client.subscribe("down/#", 2, wait=RUN == 0)
     print("ready;")
@@ -92,7 +105,8 @@ def run_sync(orders):
         orders.read()
         if n < orders.upto:
             for qos in (1, 2):
-                client.publish(numbered.topic("up", qos, n), numbered.payload(RUN, n), qos=qos, wait=waits(n))
+                where, what = numbered.topic("up", qos, n), numbered.payload(RUN, n)
+                client.publish(where, what, qos=qos, wait=waits(n), **properties(n))
                 accepted(qos, n)
             client.check_msg()
             n += 1
@@ -107,14 +121,15 @@ def run_sync(orders):
 
 async def receive(client):
     async for message in client:
-        got(message.topic, message.payload)
+        got(message)
 
 
 async def publish(client, orders, qos):
     n = 0
     while not (orders.ending and n >= orders.upto):
         if n < orders.upto:
-            await client.publish(numbered.topic("up", qos, n), numbered.payload(RUN, n), qos=qos, wait=waits(n))
+            where, what = numbered.topic("up", qos, n), numbered.payload(RUN, n)
+            await client.publish(where, what, qos=qos, wait=waits(n), **properties(n))
             accepted(qos, n)
             n += 1
         else:
@@ -130,18 +145,14 @@ async def obey(orders):
 async def run_asyncio(orders):
     client = make(AsyncMQTTClient)
     await client.connect(timeout=PATIENCE_S, wait=False)
-    if FOLDER == "-":
-        receiver = asyncio.create_task(receive(client))
-    else:  # `async for` has messages waiting that are noted as received already: a power cut loses these
-        client.set_callback(got)
+    receiver = asyncio.create_task(receive(client))
     await client.subscribe("down/#", 2, wait=RUN == 0)
     print("ready;")
     await asyncio.gather(obey(orders), publish(client, orders, 1), publish(client, orders, 2))
     await client.flush(TIMEOUT_S)
     ended(client)
     await client.disconnect()
-    if FOLDER == "-":
-        await receiver
+    await receiver
 
 
 if FACE == "sync":

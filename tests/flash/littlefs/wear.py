@@ -1,6 +1,6 @@
 """Run under MicroPython: what an outbox on littlefs programs, erases and reads; one line of JSON.
 
-wear.py KIND COUNT USED     KIND: online, burst, "QoS 2 sent", "QoS 2 received"; USED: KiB of other files
+wear.py KIND COUNT USED     KIND: one of _KINDS; USED: KiB of other files
 wear.py scan SIZE USED      reading a full outbox of SIZE bytes at boot
 """
 
@@ -17,6 +17,7 @@ from flash.kit import Folder, library, take
 _BLOCKS = 352  # 1,408 KiB: the file system of MicroPython on a W5100S-EVB-Pico
 _PACKET = b"\x32" + b"x" * 199
 _BURST = 100  # messages accepted while there is no connection
+_BACKLOG = 1000  # messages that a broker has queued and sends before it answers to any
 
 
 def _put(outbox, number, qos=1):
@@ -56,7 +57,22 @@ def _received(outbox, count):
         outbox.release(i % 65535 + 1)
 
 
-_KINDS = {"online": _online, "burst": _burst, "QoS 2 sent": _sent, "QoS 2 received": _received}
+def _backlog(outbox, count):
+    for start in range(0, count, _BACKLOG):
+        numbers = range(start % 65000 + 1, start % 65000 + 1 + min(_BACKLOG, count - start))
+        for number in numbers:
+            assert outbox.receive(number)
+        for number in numbers:
+            outbox.release(number)
+
+
+_KINDS = {
+    "online": _online,
+    "burst": _burst,
+    "QoS 2 sent": _sent,
+    "QoS 2 received": _received,
+    "QoS 2 backlog": _backlog,
+}
 
 
 def _file_system(used):
