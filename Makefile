@@ -5,10 +5,10 @@ SECONDS ?= 300
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check sizes bench soak fuzz deadlines wear storm clean
+.PHONY: help setup demo boards flash provision deploy monitor test-board check test sizes bench soak fuzz deadlines wear storm clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: ## bring all that is needed into .venv and .toolchain (no root)
 	@$(PYTHON) -m tools setup
@@ -16,11 +16,31 @@ setup: ## bring all that is needed into .venv and .toolchain (no root)
 demo: setup ## a sensor board on this computer publishes to a local broker, shown live (DEMO_SECONDS=15 ends it)
 	@$(VENV) -m tools demo $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
 
+boards: setup ## what is plugged in, what it runs: port, chip, MicroPython, free flash, fieldmqtt (ARGS=--json)
+	@$(VENV) -m tools boards $(if $(PORT),--port $(PORT)) $(ARGS)
+
+flash: setup ## MicroPython onto a board (BOARD=W5100S_EVB_PICO, perhaps VERSION=1.26.1 IMAGE=file PORT=/dev/ttyACM0)
+	@$(VENV) -m tools flash $(if $(BOARD),--board $(BOARD)) $(if $(IMAGE),--image "$(IMAGE)") \
+		$(if $(VERSION),--version $(VERSION)) $(if $(PORT),--port $(PORT)) $(ARGS)
+
+provision: setup ## network, broker and certificates for the board that is plugged in (PORT=…, ARGS="--check")
+	@$(VENV) -m tools provision $(if $(BOARD),--board $(BOARD)) $(if $(PORT),--port $(PORT)) $(ARGS)
+
+deploy: setup ## compile, copy what changed, restart the board, wait for its first reading (PORT=all: every board)
+	@$(VENV) -m tools deploy $(if $(PORT),--port $(PORT)) $(if $(BOARD),--board $(BOARD)) \
+		$(if $(TIMEOUT),--timeout $(TIMEOUT)) $(ARGS)
+
+monitor: setup ## every board of a broker, live; the demo's unless BROKER=host:port (PORT=… shows that board's log)
+	@$(VENV) -m tools monitor $(if $(BROKER),--broker $(BROKER)) $(if $(PORT),--port $(PORT)) $(ARGS)
+
+test-board: setup ## the tests that run under MicroPython, on a real board (PORT=…, ARGS="topics outbox")
+	@$(VENV) -m tools test-board $(if $(PORT),--port $(PORT)) $(ARGS)
+
 check: setup ## lint, format, spelling, house rules, types
 	@$(VENV) -m tools check
 
 test: check ## the checks, then the tests (ARGS="-k name" goes to pytest)
-	$(VENV) -m pytest -n 2 $(ARGS)
+	$(VENV) -m pytest -n 4 $(ARGS)
 
 sizes: setup ## what the library costs on a board: bytes of .mpy, heap at import
 	@$(VENV) -m tools sizes $(ARGS)

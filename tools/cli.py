@@ -1,7 +1,6 @@
 """The commands of `python -m tools`: each is the function `main` of the module of its name."""
 
 from importlib import import_module
-from importlib.util import find_spec
 
 import typer
 
@@ -22,6 +21,7 @@ def _setup() -> None:
     raise typer.Exit(setup.main([]))
 
 
-for _name in ("demo", "check", "sizes", "bench"):
-    if find_spec(f"tools.{_name}"):
-        app.command(_name)(import_module(f"tools.{_name}").main)
+_BOARDS = ("boards", "flash", "provision", "deploy", "monitor", "test-board")
+
+for _name in ("demo", *_BOARDS, "check", "sizes", "bench"):
+    app.command(_name)(import_module(f"tools.{_name.replace('-', '_')}").main)

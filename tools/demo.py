@@ -19,6 +19,7 @@ from rich.table import Table
 
 from tools.broker import Broker, BrokerError, local_broker
 from tools.device import Device
+from tools.monitor_find import announced
 from tools.toolchain import ToolchainMissing
 
 PREFIX = "fieldmqtt"
@@ -205,12 +206,12 @@ def _explain(device: Device, broker: Broker) -> None:
 
 def _run(console: Console, seconds: float | None) -> tuple[int, int]:
     """Run the demo; returns how many readings were received, and lost."""
-    with local_broker() as broker:
+    with local_broker() as broker, announced(broker.port):
         if broker.name != "mosquitto":
             console.print("There is no mosquitto here: the demo uses the embedded broker amqtt.")
         console.print(f"Broker {broker.name} at {broker.url}; topics {PREFIX}/#", highlight=False)
         end = f"Ends after {seconds:g} s." if seconds else "Ctrl-C ends it."
-        hint = f"{end} Any MQTT client can watch: 127.0.0.1 port {broker.port}, topic {PREFIX}/#"
+        hint = f"{end} In another terminal: make monitor, or any MQTT client: 127.0.0.1 port {broker.port}, {PREFIX}/#"
         watcher = Watcher(broker.port)
         with Device(config(broker.port)) as device:
             with _screen(console, watcher, hint) as show:

@@ -4,7 +4,6 @@ Three parts, each with its own mark of being done, so that a second run takes no
 `.venv` (the pinned packages of pyproject.toml), the MicroPython stubs, and the programs (MicroPython, mosquitto).
 """
 
-import fcntl
 import hashlib
 import re
 import shutil
@@ -222,6 +221,8 @@ _PARTS: list[tuple[str, Callable[[], bool], Callable[[], None], Path | None]] = 
 @contextmanager
 def _alone() -> Iterator[None]:
     """One setup at a time: `make demo` and `make test` may start together."""
+    import fcntl  # not on Windows, where the other commands work
+
     toolchain.TOOLCHAIN.mkdir(exist_ok=True)
     with (toolchain.TOOLCHAIN / "lock").open("w") as lock:
         try:

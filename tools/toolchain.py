@@ -38,7 +38,7 @@ class ToolchainMissing(RuntimeError):
 
 def python() -> Path:
     """The Python of `.venv`."""
-    path = VENV / "bin" / "python"
+    path = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not path.exists():
         raise ToolchainMissing("The Python environment .venv is missing. Run: make setup")
     return path

@@ -12,6 +12,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from support.certificates import Certificates
+from support.mosquitto import leave
 from tools.broker import Broker, BrokerError, Tls
 
 _WAIT_S = 5
@@ -33,8 +34,7 @@ def _client(broker: Broker, name: str = "", password: str = "", ca: str = "") ->
         _until(lambda: client.user_data_get()["refused"] is not None)
         yield client
     finally:
-        client.disconnect()
-        client.loop_stop()
+        leave(client)
 
 
 def _until(true) -> None:

@@ -90,6 +90,17 @@ def test_without_the_environment_commands_say_to_run_setup(clone: Path):
     assert run.stderr.strip().endswith("Run: make setup")
 
 
+def test_the_commands_start_without_what_windows_lacks():
+    """pyserial and mpremote have a way of their own there; on this computer they need what is taken away then."""
+    code = (
+        "import serial, mpremote.transport_serial, sys\n"
+        "sys.modules.update(dict.fromkeys(('fcntl', 'termios', 'tty', 'pty', 'resource', 'pwd', 'grp')))\n"
+        "import tools.cli"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=toolchain.ROOT, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_micropython_on_path_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     older = toolchain.micropythons()[-1]
     mine = _program(tmp_path, f'exec "{older}" "$@"')
