@@ -81,7 +81,7 @@ def number(value):
 
 def block(properties):
     """Return encoded properties as they stand in a packet: behind their length."""
-    return number(len(properties)) + properties
+    return number(len(properties)) + properties if properties else b"\0"
 
 
 def encode(properties, kind):

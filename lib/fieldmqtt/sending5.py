@@ -81,6 +81,7 @@ class Sending5(Protocol):
     def __init__(self, outbox, tx_size, max_packet, window):
         super().__init__(outbox, tx_size, max_packet, window)
         outbox.properties = True
+        self._records = memoryview(outbox.buffer)
         self.subscriptions = Subscriptions5()
         self.limits = LIMITS
         self.refused = []  # (packet_id, error), for those who wait
@@ -91,7 +92,7 @@ class Sending5(Protocol):
     def reset(self, stream):
         """As Protocol."""
         super().reset(stream)
-        self._aliases = {}  # type: dict  # of topics, outgoing
+        self._aliases = {}  # type: dict  # outgoing: the property by topic
         self._topics = {}  # type: dict  # of aliases, incoming
         self._sent = self._received = 0  # PUBLISH packets at QoS 1 and 2 that are not finished: sections 3.3.4, 4.9
 
@@ -221,7 +222,7 @@ class Sending5(Protocol):
             packet_id = self._store(qos, payload, retain)
         finally:
             self._topic = name
-        if packet_id:  # what an earlier message under this identifier has left
+        if packet_id and self.refused:  # what an earlier message under this identifier has left
             self.refused = [one for one in self.refused if one[0] != packet_id]
         return packet_id
 
@@ -236,19 +237,19 @@ class Sending5(Protocol):
         buf[at : at + len(before)] = before
         return at + len(before)
 
-    # What stands before a payload of this length, and the alias that is given with it: 0, none.
+    # What stands before a payload of this length, and the alias that is given with it, as a property; None: none is.
     def _address(self, topic, properties, identifier, length):
-        alias = self._aliases.get(topic, 0)
-        given = 0
+        alias = self._aliases.get(topic)
+        given = None
         size = len(topic) + len(identifier) + len(properties) + 7  # two lengths and the alias
         if alias:
             topic = b""
         elif len(self._aliases) >= min(_ALIASES, self.limits["topic_alias_maximum"]):
             pass
         elif self._fits_server(size + length) and size + 5 <= len(self._tx):
-            alias = given = len(self._aliases) + 1
+            alias = given = b"\x23\0" + bytes((len(self._aliases) + 1,))
         if alias:
-            properties = b"\x23\0" + bytes((alias,)) + properties
+            properties = alias + properties
         return field(topic) + identifier + block(properties), given
 
     # The next message of the outbox, as it is to be on this connection.
@@ -271,17 +272,16 @@ class Sending5(Protocol):
         if reason_code is not None:
             return self._give_up(identifier, head, reason_code)
         if self.level == 4:
-            before, alias = field(topic) + identifier, 0
+            before, alias = field(topic) + identifier, None
         else:
             before, alias = self._address(topic, properties, identifier, end - at)
         if alias:
             self._aliases[topic] = alias
         to = put_head(tx, 0, head | 0x30, len(before) + end - at)
         fit = min(end - at, len(tx) - to - len(before))
-        view = memoryview(buf)
         tx[to : to + len(before)] = before
         to += len(before)
-        tx[to : to + fit] = view[at : at + fit]
+        tx[to : to + fit] = self._records[at : at + fit]
         self._tx_end = to + fit
         self._clear = 0
         self._placed = self
@@ -296,7 +296,7 @@ class Sending5(Protocol):
         while buf[at] & 0x80:
             at += 1
         end = at + 3 + (buf[at + 1] << 8 | buf[at + 2])
-        topic = bytes(memoryview(buf)[at + 3 : end])
+        topic = bytes(self._records[at + 3 : end])
         properties = b""
         nul = topic.find(b"\0")
         if nul > 0:
