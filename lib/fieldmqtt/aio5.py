@@ -12,7 +12,7 @@ class AsyncMQTTClient5(Calls5, AsyncMQTTClient):
     async def publish(self, topic, msg, retain=False, qos=0, wait=True, **properties):
         """As MQTTClient5.publish."""
         topic = self._addressed(topic, properties)
-        qos = self._taken(topic, msg, retain, qos)
+        qos = self._protocol.check(topic, msg, retain, qos)  # type: ignore[attr-defined]
         return await AsyncMQTTClient.publish(self, topic, msg, retain, qos, wait)
 
     async def subscribe(
@@ -72,5 +72,5 @@ class AsyncMQTTClient5(Calls5, AsyncMQTTClient):
 
     async def reply(self, message, payload, qos=0, **properties):
         """As MQTTClient5.reply."""
-        topic = self._reply_to(message, properties)
+        topic = self._exchange().reply_to(message, properties)
         return await self.publish(topic, payload, False, qos, **properties)

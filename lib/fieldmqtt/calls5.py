@@ -2,7 +2,7 @@
 # (a class that stands before another one, whose attributes are not known here)
 """What MQTT 5 adds to the calls of both clients, and to the life of their connection: everything but the waiting."""
 
-from errno import ECONNRESET, ENOTCONN
+from errno import ECONNRESET, ENOTCONN, ETIMEDOUT
 from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
@@ -46,6 +46,7 @@ class Calls5:
     _refused = (0x01, 0x02, 0x04, 0x05, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C, 0x8E)  # type: tuple[int, ...]
     on_refused = None
     _hops = 0
+    _stuck = None  # how far the message was written when PINGREQ was due last and could not be sent
     _second = 0  # ticks_ms when the protocol's seconds were counted last
     _requests = None  # see requests5
 
@@ -61,7 +62,7 @@ class Calls5:
         settings = {"receive_maximum": _MOST, "topic_alias_maximum": 8}
         settings.update(take(kwargs, _CONNECT))
         if auth and self._versions != (5,):
-            raise ValueError("auth: with version=5 alone, 3.1.1 has none")
+            raise ValueError("auth: needs version=5")
         if self._versions not in ((5,), (5, 4)) or not 0 < settings["receive_maximum"] <= _MOST:
             raise ValueError("version: 5, (5, 4) or 4; receive_maximum: 1 to 1024")
         # mosquitto 2.0.11 sends one byte more than that, and sends it again whenever it is refused.
@@ -106,9 +107,11 @@ class Calls5:
     # --- The beginnings and ends of calls -------------------------------------------------
 
     def _begin(self, clean_session, attempts, timeout=None):
+        if self._delivering and attempts > 0:
+            self._check()  # before anything changes
         self._restore()
         self._hops = 0
-        self._speaks_5 = False  # this server has done so
+        self._speaks_5 = None  # the broker of the list that has done so
         self._protocol.kept = False
         self._client._begin(self, clean_session, attempts, timeout)
 
@@ -120,10 +123,6 @@ class Calls5:
             self._address = None
         self._protocol.level = 5
         self._protocol.goodbye = b""
-
-    # The QoS to publish with, which the server may have lowered.
-    def _taken(self, topic, msg, retain, qos):
-        return self._protocol.check(topic, msg, retain, qos)
 
     # What publish() takes in the place of the topic.
     def _addressed(self, topic, properties):
@@ -162,8 +161,9 @@ class Calls5:
             raise
 
     def _removed(self, entries):
-        if any(entry.reason_code >= 0x80 for entry in entries):
-            raise refusal(entries)
+        error = refusal(entries)
+        if error:
+            raise error
 
     # The end of publish(): raise what stood against the message.
     def _kept(self, packet_id, dropped):
@@ -176,7 +176,7 @@ class Calls5:
     # What DISCONNECT is to say (section 3.14).
     def _take_leave(self, session_expiry, user_properties, reason_code):
         if session_expiry and not self._protocol.settings.get("session_expiry"):
-            raise ValueError("session_expiry: was 0 at connect, and stays so")
+            raise ValueError("session_expiry: 0 at connect")
         properties = encode({"session_expiry": session_expiry, "user_properties": user_properties}, _DISCONNECT)
         if reason_code or properties:
             goodbye = bytes((reason_code,)) + block(properties)
@@ -198,16 +198,10 @@ class Calls5:
         return self._protocol.authenticating
 
     def _exchange(self):
-        if not self._requests:
-            from .requests5 import Requests
+        from .requests5 import Requests
 
-            self._requests = Requests(self)
+        self._requests = self._requests or Requests(self)
         return self._requests
-
-    def _reply_to(self, message, properties):
-        from .requests5 import reply_to
-
-        return reply_to(message, properties)
 
     # --- The life of the connection --------------------------------------------------------
 
@@ -243,7 +237,7 @@ class Calls5:
         event = self._client._await_connack(self, now)
         if event:
             limits = self._protocol.limits
-            self._speaks_5 = self._protocol.level == 5
+            self._speaks_5 = self._broker if self._protocol.level == 5 else None
             seconds = limits.get("server_keepalive")
             self._keepalive = self._asked_keepalive if seconds is None else seconds * 750
             identifier = limits.get("assigned_client_identifier")
@@ -261,8 +255,11 @@ class Calls5:
         if state == _ONLINE and code and said is None and self._protocol.level == 5:
             self._reproach(code)
         elif state == _GREETING and _closed(error) and self._versions == (5,):
-            error = OSError(ECONNRESET, "closed by the peer; if it may not know MQTT 5: version=(5, 4)")
-        at_once = self._follow(said) if code in _MOVED else state == _GREETING and self._other_version(code, error)
+            error = OSError(ECONNRESET, "closed: MQTT 5 unknown? version=(5, 4)")
+        self._cause = error  # without what Connection guesses
+        at_once = (
+            self._follow(said, state) if code in _MOVED else state == _GREETING and self._other_version(code, error)
+        )
         if at_once and self._attempts > 0:
             self._attempts += 1  # this one was none
         if code in _BUSY:
@@ -273,6 +270,21 @@ class Calls5:
             self._due = ticks_ms()
         elif state == _ONLINE and code in _ELSEWHERE:
             self._broker = (broker + 1) % len(self._servers)
+
+    def _pause(self, error):
+        return self._client._pause(self, self._cause)
+
+    # No room for PINGREQ: a message larger than tx is being written. A link that takes none of it is dead.
+    def _ping(self, now, event=0):
+        protocol = self._protocol
+        if protocol.room() or not protocol._body_end:
+            self._stuck = None
+        elif self._stuck != protocol._body_start:
+            self._stuck = protocol._body_start
+            self._stuck_since = now
+        elif ticks_diff(now, self._stuck_since) >= self._keepalive:
+            raise OSError(ETIMEDOUT, "writing")
+        self._client._ping(self, now, event)
 
     # Tell the server what it has done wrong (section 4.13), if it can be said at once.
     def _reproach(self, code):
@@ -285,9 +297,9 @@ class Calls5:
         self._protocol.goodbye = b""
 
     # Section 4.11: the first server of the reference comes before those that were given.
-    def _follow(self, said):
+    def _follow(self, said, state):
         reference = (said or {}).get("server_reference", "").split(" ")[0]
-        if not reference or self._hops >= _HOPS:
+        if not reference or self._hops >= _HOPS or (state == _ONLINE and not self.auto_reconnect):
             return False
         host, colon, port = reference.rpartition(":")
         if (
@@ -304,7 +316,7 @@ class Calls5:
     # A broker that does not know MQTT 5 says so, or closes. What closes either way is asked in turn.
     def _other_version(self, code, error):
         protocol = self._protocol
-        if len(self._versions) > 1 and (code in _UNSUPPORTED or (_closed(error) and not self._speaks_5)):
+        if len(self._versions) > 1 and (code in _UNSUPPORTED or (_closed(error) and self._speaks_5 != self._broker)):
             protocol.level = 9 - protocol.level
             return protocol.level == 4
         return False
@@ -315,7 +327,7 @@ def _closed(error):
 
 
 def refusal(entries):
-    """Return the MQTTException for the first of these subscriptions that the server has refused."""
+    """Return the MQTTException for the first of these subscriptions that was refused, None: there is none."""
     from .reasons5 import problem
 
     for entry in entries:

@@ -15,7 +15,7 @@ class MQTTClient5(Calls5, MQTTClient):
         Properties: payload_format, message_expiry (s), content_type, response_topic, correlation_data, user_properties.
         """
         topic = self._addressed(topic, properties)
-        qos = self._taken(topic, msg, retain, qos)
+        qos = self._protocol.check(topic, msg, retain, qos)  # type: ignore[attr-defined]
         return MQTTClient.publish(self, topic, msg, retain, qos, wait)
 
     def subscribe(
@@ -84,5 +84,5 @@ class MQTTClient5(Calls5, MQTTClient):
 
     def reply(self, message, payload, qos=0, **properties):
         """Answer a request: publish to its response topic, with its correlation data."""
-        topic = self._reply_to(message, properties)
+        topic = self._exchange().reply_to(message, properties)
         return self.publish(topic, payload, False, qos, not self._delivering, **properties)

@@ -97,7 +97,7 @@ class Connection:
         backoff=(1, 60),
     ):
         if version != 4:
-            raise ValueError("version: 4, or 5")
+            raise ValueError("version 5: MQTTClient5")
         if not 0 <= keepalive <= 65535:
             raise ValueError("keepalive: 0 to 65535")
         if ssl is True:
@@ -280,7 +280,7 @@ class Connection:
         if self._state == _ONLINE:
             try:
                 self._protocol.flush()
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 self._lost(error)
 
     def _deliver(self):

@@ -42,7 +42,7 @@ class Protocol(Wire):
     session_present = False
     message = None
     finished = 0  # the packet identifier of the message that was acknowledged to the end last
-    failure = None
+    failure = _asker = None  # what failed; the stream on which the broker waits for _reply
     _unanswered = 0  # CONNECT packets since the last CONNACK that accepted one
     _reply = 0  # what acknowledge() sends: packet type << 16 | packet identifier
 
@@ -60,7 +60,7 @@ class Protocol(Wire):
         super().reset(stream)
         self.online = False  # CONNACK has come
         self._unanswered += 1 if stream else 0
-        self._reply = self._owed = 0
+        self._owed = 0
 
     # --- Sending -------------------------------------------------------------------------
 
@@ -246,13 +246,12 @@ class Protocol(Wire):
     def postpone(self):
         """Take over the acknowledgement of the message received last: acknowledge() gets it later. Allocates."""
         reply, self._reply = self._reply, 0
-        return (reply, self.stream)
+        return (reply, self._asker)
 
     def acknowledge(self, postponed=None):
         """Queue the acknowledgement of the message received last, or a postponed one if the broker waits for it here.
         Where there is no room now it is owed, and nothing is received until flush() has made some."""
-        reply, stream = self._reply, self.stream
-        self._reply = 0
+        reply, stream, self._reply = self._reply, self._asker, 0
         if postponed:
             reply, stream = postponed
         taken = self.outbox.take(reply)
@@ -343,6 +342,7 @@ class Protocol(Wire):
             packet_id = self._rx[at] << 8 | self._rx[at + 1]
             if not packet_id:
                 raise MQTTException(_MALFORMED, "packet identifier 0")
+            self._asker = self.stream
             self._reply = (_PUBACK if qos == 1 else _PUBREC) << 16 | packet_id
             if qos == 2:
                 first = self.outbox.receive(packet_id, self.subscriptions.called(message.topic))

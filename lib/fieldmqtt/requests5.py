@@ -46,11 +46,10 @@ class Requests:
         if key in self._waiting:  # else it is too late, or somebody else's
             self._waiting[key] = message
 
-
-def reply_to(message, properties):
-    """Add to the properties of a response what its request asked for; return where it goes."""
-    asked = message.properties or {}
-    if "response_topic" not in asked:
-        raise ValueError("not a request: it has no response topic")
-    properties["correlation_data"] = asked.get("correlation_data")
-    return asked["response_topic"]
+    def reply_to(self, message, properties):
+        """Add to the properties of a response what its request asked for; return where it goes."""
+        asked = message.properties or {}
+        if "response_topic" not in asked:
+            raise ValueError("message has no response topic")
+        properties["correlation_data"] = asked.get("correlation_data")
+        return asked["response_topic"]

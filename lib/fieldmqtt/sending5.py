@@ -156,10 +156,10 @@ class Sending5(Protocol):
         """Return the QoS to publish with. Raises ValueError for what this server has said it does not take."""
         limits = self.limits
         if retain and not limits["retain_available"]:
-            raise ValueError("retain: this server has none")
+            raise ValueError("retain: server has none")
         if qos > limits["maximum_qos"]:
             if not self.lower_qos:
-                raise ValueError("qos: this server takes at most %d" % limits["maximum_qos"])
+                raise ValueError("qos: server takes %d at most" % limits["maximum_qos"])
             qos = limits["maximum_qos"]
         if limits["maximum_packet_size"]:
             properties = b""
@@ -172,7 +172,7 @@ class Sending5(Protocol):
     def demand(self, remaining):
         """Raise ValueError where the server does not take a packet of so many bytes behind its fixed header."""
         if not self._fits_server(remaining):
-            raise ValueError("too large: this server takes at most %d bytes" % self.limits["maximum_packet_size"])
+            raise ValueError("server takes %d bytes at most" % self.limits["maximum_packet_size"])
 
     def _fits_server(self, remaining):
         most = self.limits["maximum_packet_size"]
@@ -189,7 +189,7 @@ class Sending5(Protocol):
             constant = name.__class__ is bytes or name.__class__ is str
             self._checked = name if constant else self
         if len(self._topic) + len(properties) + 24 > len(self._tx):
-            raise ValueError("topic and properties: larger than tx_size")
+            raise ValueError("larger than tx_size")
         if qos:
             return self._store_any(qos, payload, retain, properties)
         if not self.online:
@@ -244,8 +244,8 @@ class Sending5(Protocol):
         size = len(topic) + len(identifier) + len(properties) + 7  # two lengths and the alias
         if alias:
             topic = b""
-        elif len(self._aliases) >= min(_ALIASES, self.limits["topic_alias_maximum"]):
-            pass
+        elif len(topic) < 3 or len(self._aliases) >= min(_ALIASES, self.limits["topic_alias_maximum"]):
+            pass  # it would not be shorter, or is not allowed
         elif self._fits_server(size + length) and size + 5 <= len(self._tx):
             alias = given = b"\x23\0" + bytes((len(self._aliases) + 1,))
         if alias:
@@ -259,18 +259,19 @@ class Sending5(Protocol):
         packet_id = super()._next()
         if self._body_first and self._body_end and (self.level == 5 or self.outbox.buffer[self._body_start] >= 0xF0):
             self._body_first = False
-            self._put_together(packet_id.to_bytes(2, "big"), self._body_start, self._body_end)
+            self._put_together(packet_id, self._body_start, self._body_end)
         return packet_id
 
     # From the outbox's buffer into tx, a long payload as far as it fits. Allocates some 200 bytes.
-    def _put_together(self, identifier, start, end):
+    def _put_together(self, packet_id, start, end):
         buf, tx = self.outbox.buffer, self._tx
-        self._body, self._body_end = None, 0
+        self._body, self._body_end = None, 0  # first: what follows may raise MemoryError
+        identifier = packet_id.to_bytes(2, "big")
         head = buf[start] & 0x0F
         topic, properties, at = self._stored(buf, start)
         reason_code = self._untakable(head, topic, properties, end - at)
         if reason_code is not None:
-            return self._give_up(identifier, head, reason_code)
+            return self._give_up(packet_id, head, reason_code)
         if self.level == 4:
             before, alias = field(topic) + identifier, None
         else:
@@ -329,8 +330,7 @@ class Sending5(Protocol):
         return None
 
     # Finish a message that is not sent.
-    def _give_up(self, identifier, head, reason_code):
-        packet_id = identifier[0] << 8 | identifier[1]
+    def _give_up(self, packet_id, head, reason_code):
         self._finished(packet_id, head & 2)
         self.given_up += 1
         if reason_code:
@@ -357,14 +357,15 @@ class Sending5(Protocol):
     def _ask(self, kind):
         if self.level == 4:
             return super()._ask(kind)
-        entry = self.subscriptions.first(kind == _SUBSCRIBE, self.room() - 24)  # type: ignore[attr-defined]
-        if not entry:
-            return
         identified = kind == _SUBSCRIBE and self.limits["subscription_identifiers_available"]
-        body = self.subscriptions.wish(entry, kind == _SUBSCRIBE, identified)  # type: ignore[attr-defined]
-        if not self._fits_server(2 + len(body)):  # another server than the one it was meant for
-            entry.state = _REFUSED
+        while True:
+            entry = self.subscriptions.first(kind == _SUBSCRIBE, self.room() - 24)  # type: ignore[attr-defined]
+            if not entry:
+                return
+            body = self.subscriptions.wish(entry, kind == _SUBSCRIBE, identified)  # type: ignore[attr-defined]
+            if self._fits_server(2 + len(body)):
+                break
+            entry.state = _REFUSED  # by another server than the one it was meant for
             entry.reason_code = _TOO_LARGE
-            return
         entry.packet_id = self.last_id = self._new_id()
         self._send(kind, entry.packet_id.to_bytes(2, "big") + body)

@@ -50,9 +50,9 @@ class Subscriptions5(Subscriptions):
         name = to_bytes(topic_filter)
         shared = name.startswith(b"$share/")
         if shared and (not limits["shared_available"] or options & 4):
-            raise ValueError("no_local: not with $share" if options & 4 else "$share: this server has none")
+            raise ValueError("no_local: not with $share" if options & 4 else "$share: server has none")
         if (b"+" in name or b"#" in name) and not limits["wildcard_available"]:
-            raise ValueError("wildcard: this server has none")
+            raise ValueError("wildcard: server has none")
 
     def first(self, subscribing, room):
         """Return the first entry to be sent if `room` bytes take it, else None. `changed`: there is more to be sent."""

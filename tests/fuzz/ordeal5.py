@@ -130,7 +130,7 @@ class Ordeal5(Ordeal):
         try:
             return super().call(patience, function, *arguments, **keywords)
         except ValueError as error:
-            if "this server" not in str(error):
+            if "server" not in str(error):
                 raise
 
     def step(self, now):
