@@ -10,7 +10,6 @@ from received5 import FRAMES, framed
 
 _81 = (0x81,)  # Malformed Packet
 _82 = (0x82,)  # Protocol Error
-_93 = (0x93,)  # Receive Maximum exceeded
 _94 = (0x94,)  # Topic Alias invalid
 _95 = (0x95,)  # Packet too large
 _ANY = (0x81, 0x82)

@@ -109,20 +109,16 @@ class Calls5:
     def _begin(self, clean_session, attempts, timeout=None):
         if self._delivering and attempts > 0:
             self._check()  # before anything changes
-        self._restore()
-        self._hops = 0
-        self._speaks_5 = None  # the broker of the list that has done so
-        self._protocol.kept = False
-        self._client._begin(self, clean_session, attempts, timeout)
-
-    # What earlier servers have changed.
-    def _restore(self):
-        if self._servers is not self._home:
+        if self._servers is not self._home:  # what an earlier server has referred to
             self._servers = self._home
             self._broker = 0
             self._address = None
         self._protocol.level = 5
         self._protocol.goodbye = b""
+        self._hops = 0
+        self._speaks_5 = None  # the broker of the list that has done so
+        self._protocol.kept = False
+        self._client._begin(self, clean_session, attempts, timeout)
 
     # What publish() takes in the place of the topic.
     def _addressed(self, topic, properties):
@@ -302,9 +298,8 @@ class Calls5:
         if not reference or self._hops >= _HOPS or (state == _ONLINE and not self.auto_reconnect):
             return False
         host, colon, port = reference.rpartition(":")
-        if (
-            not colon or reference.endswith("]") or (":" in host and not host.endswith("]"))
-        ):  # an IPv6 address, or no port
+        # "host", "[::1]" and "::1" have no port.
+        if not colon or reference.endswith("]") or (":" in host and not host.endswith("]")):
             host, port = reference, str(self._port)
         host = host.strip("[]")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:

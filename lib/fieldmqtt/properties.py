@@ -13,10 +13,9 @@ from .wire import MQTTException, to_bytes
 _MALFORMED = const(0x81)
 _PROTOCOL_ERROR = const(0x82)
 
-# Kinds of values; 1, 2 and 4 are numbers of so many bytes, those of one byte 0 or 1.
+# Kinds of values; 1, 2 and 4 are numbers of so many bytes, those of one byte 0 or 1; 6 is binary data.
 _VARIABLE = const(0)
 _TEXT = const(5)
-_BINARY = const(6)
 _PAIR = const(7)
 
 _MANY = const(64)  # most user properties of a packet that are kept

@@ -160,9 +160,10 @@ class Protocol5(Sending5):
             topic = self._topics.get(alias, b"")
         if not topic:
             raise MQTTException(_PROTOCOL_ERROR, "no topic")
-        answers = properties.get("response_topic", "a").encode()
-        if not answers or b"+" in answers or b"#" in answers:
-            raise MQTTException(_PROTOCOL_ERROR, "response topic")
+        try:
+            topic_name(properties.get("response_topic", "a"), 65535)
+        except ValueError:
+            raise MQTTException(_PROTOCOL_ERROR, "response topic") from None
         if properties.get("payload_format"):
             try:
                 payload = str(payload, "utf-8")

@@ -165,7 +165,7 @@ class Sending5(Protocol):
             properties = b""
             if topic.__class__ is Addressed:
                 topic, properties = topic.topic, topic.properties
-            size = len(field(topic)) + (2 if qos else 0) + len(block(properties)) + len(to_bytes(payload))
+            size = (4 if qos else 2) + len(to_bytes(topic)) + len(block(properties)) + len(to_bytes(payload))
             self.demand(size)
         return qos
 

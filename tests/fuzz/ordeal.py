@@ -296,16 +296,7 @@ class Ordeal:
 
     def finish(self):
         """Whatever has happened: with a friendly broker all is well again, and nothing is missing."""
-        old = self.network.sockets[-1] if self.network.sockets else None
-        self._mood = 0
-        self.broker.be_friendly()
-        self.network.read_limit = self.network.write_limit = None
-        self.hang_up()
-        deadline = self.clock.now + 10 * _TIMEOUT
-        while not self.client.isconnected() or self.session.sock is old:
-            if self.clock.now > deadline:
-                raise Broken("does not come back")
-            self.listen(100)
+        self._come_back()
         self.strict = True
         self.client.flush(5)
         self.pump(50)
@@ -322,6 +313,19 @@ class Ordeal:
         self.pump(20)
         if self.delivered != delivered + 1 or self.session.sock is not sock:
             raise Broken("not as good as new")
+
+    # Lose the connection; with a friendly broker there is another.
+    def _come_back(self):
+        old = self.network.sockets[-1] if self.network.sockets else None
+        self._mood = 0
+        self.broker.be_friendly()
+        self.network.read_limit = self.network.write_limit = None
+        self.hang_up()
+        deadline = self.clock.now + 10 * _TIMEOUT
+        while not self.client.isconnected() or self.session.sock is old:
+            if self.clock.now > deadline:
+                raise Broken("does not come back: %r" % self.client.error)
+            self.listen(100)
 
 
 # The events of an input: a byte that names the method, then its arguments, a byte each.

@@ -182,18 +182,6 @@ class Ordeal5(Ordeal):
         if self.delivered != delivered + 1 or self.session.sock is not sock:
             raise Broken("not as good as new")
 
-    def _come_back(self):
-        old = self.network.sockets[-1] if self.network.sockets else None
-        self._mood = 0
-        self.broker.be_friendly()
-        self.network.read_limit = self.network.write_limit = None
-        self.hang_up()
-        deadline = self.clock.now + 10 * _TIMEOUT
-        while not self.client.isconnected() or self.session.sock is old:
-            if self.clock.now > deadline:
-                raise Broken("does not come back: %r" % self.client.error)
-            self.listen(100)
-
 
 # The events of Ordeal by their names, so that those of here count.
 EVENTS5 = tuple([(getattr(Ordeal5, event.__name__), count) for event, count in EVENTS])

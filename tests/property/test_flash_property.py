@@ -56,9 +56,7 @@ class _Peer:
 class FlashBesideABroker(RuleBasedStateMachine):
     """One outbox on flash, its lives, its connections; every step is one that a client makes."""
 
-    @initialize(
-        first=st.sampled_from((0, 65_520)), policy=st.sampled_from(((60_000, "wait"), (25, "drop"), (200, "drop")))
-    )
+    @initialize(first=st.sampled_from((0, 65_520)), policy=st.sampled_from(_POLICIES))
     def start(self, first: int, policy: tuple[int, str]) -> None:
         self.folder, self.policy = Folder().__enter__(), policy
         self.outbox, self.peer = FlashOutbox(self.folder.path, _SIZE, _RAM, *policy), _Peer()

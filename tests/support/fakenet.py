@@ -351,13 +351,18 @@ class _Secured:
 def _load():
     for name in [name for name in sys.modules if name.split(".")[0] == "fieldmqtt"]:
         del sys.modules[name]
+    return load("MQTTClient", "MQTTException", "Outbox")
+
+
+def load(*names):
+    """Load these parts of the library upon the fake modules; return the library."""
     fakes = _modules()
     real = {name: sys.modules.get(name) for name in fakes}
     sys.modules.update(fakes)
     try:
         import fieldmqtt
 
-        for name in ("MQTTClient", "MQTTException", "Outbox"):
+        for name in names:
             getattr(fieldmqtt, name)
         return fieldmqtt
     finally:

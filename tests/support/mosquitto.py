@@ -65,11 +65,10 @@ def store(broker: Broker) -> None:
 
 
 @contextmanager
-def listener(
-    port: int, *topics: str, qos: int = 2, client_id: str = "", login: tuple[str, str] | None = None, clean: bool = True
+def listening(
+    client: mqtt.Client, port: int, filters: list[Any], login: tuple[str, str] | None, **connect: Any
 ) -> Iterator[Listener]:
-    """A connected paho client, subscribed to `topics`."""
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id, clean_session=clean)
+    """A paho client, connected and subscribed to filters, as subscribe() takes them."""
     client.max_queued_messages_set(0)
     if login:
         client.username_pw_set(*login)
@@ -77,13 +76,23 @@ def listener(
     client.on_connect = lambda *_: ready.put(True)
     client.on_subscribe = lambda *_: ready.put(True)
     result = Listener(client)
-    client.connect("127.0.0.1", port)
+    client.connect("127.0.0.1", port, **connect)
     client.loop_start()
     try:
         ready.get(timeout=WAIT_S)
-        if topics:
-            client.subscribe([(topic, qos) for topic in topics])
+        if filters:
+            client.subscribe(filters)
             ready.get(timeout=WAIT_S)
         yield result
     finally:
         leave(client)
+
+
+@contextmanager
+def listener(
+    port: int, *topics: str, qos: int = 2, client_id: str = "", login: tuple[str, str] | None = None, clean: bool = True
+) -> Iterator[Listener]:
+    """A connected paho client, subscribed to `topics`."""
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id, clean_session=clean)
+    with listening(client, port, [(topic, qos) for topic in topics], login) as result:
+        yield result

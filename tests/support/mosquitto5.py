@@ -1,6 +1,5 @@
 """What the tests of MQTT 5 against mosquitto share: paho as the other client, and an ear on the wire."""
 
-import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from faults.plan import Plan
 from faults.proxy import Proxy
 from faults.wire import packets
 from support import reference5
-from support.mosquitto import WAIT_S, Listener
+from support.mosquitto import WAIT_S, Listener, listening
 
 
 def publish_properties(**values: Any) -> Properties:
@@ -38,24 +37,9 @@ def listener5(
 ) -> Iterator[Listener]:
     """A connected paho client that speaks MQTT 5, subscribed to `topics`."""
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
-    client.max_queued_messages_set(0)
-    if login:
-        client.username_pw_set(*login)
-    ready: queue.Queue[bool] = queue.Queue()
-    client.on_connect = lambda *_: ready.put(True)
-    client.on_subscribe = lambda *_: ready.put(True)
-    result = Listener(client)
-    client.connect("127.0.0.1", port, clean_start=True)
-    client.loop_start()
-    try:
-        ready.get(timeout=WAIT_S)
-        if topics:
-            client.subscribe([(topic, mqtt.SubscribeOptions(qos)) for topic in topics])
-            ready.get(timeout=WAIT_S)
+    filters = [(topic, mqtt.SubscribeOptions(qos)) for topic in topics]
+    with listening(client, port, filters, login, clean_start=True) as result:
         yield result
-    finally:
-        client.disconnect()
-        client.loop_stop()
 
 
 class Ear:

@@ -49,6 +49,19 @@ class Session:
             if not self.client.check_msg():
                 self.clock.sleep_ms(min(5, end - self.clock.now))
 
+    def reconnected(self):
+        """The peer hangs up, and the client comes back; return what it sends then, CONNECT left out."""
+        before = len(self.network.sockets)
+        self.sock.hang_up()
+        for _ in range(1000):
+            self.pump(20)
+            if len(self.network.sockets) > before and self.client.isconnected():
+                break
+        self.pump(100)
+        sent = self.sock.packets()
+        assert sent[0][0] == 0x10
+        return sent[1:]
+
 
 def raised(kind, function, *arguments, **keywords):
     """Call; return the exception of that kind, fail when there is none."""

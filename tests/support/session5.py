@@ -1,7 +1,5 @@
 """An MQTT 5 client on `fakenet`, and a broker that speaks MQTT 5 with it."""
 
-import sys
-
 import received5
 from support import fakenet, reference5
 from support.answering import PUBLISH, PUBREL, SUBSCRIBE, UNSUBSCRIBE, Broker, packet_id
@@ -105,17 +103,8 @@ def _prepare():
     library = fakenet.fieldmqtt_on(fakenet.Network(None))
     if library in _prepared:
         return
-    fakes = fakenet._modules()
-    real = {name: sys.modules.get(name) for name in fakes}
-    sys.modules.update(fakes)
-    try:
-        _prepared[:] = [library, library.MQTTClient5]  # no assert: compiled with -O it would not be loaded
-    finally:
-        for name, module in real.items():
-            if module is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = module
+    fakenet.load("MQTTClient5")
+    _prepared[:] = [library]
 
 
 def split(data):

@@ -38,18 +38,6 @@ def _payloads(packets):
     return [bytes(body(packet)[5:]) for packet in packets if packet[0] >> 4 == PUBLISH]
 
 
-def _reconnect(session):
-    """Lose the connection; return what is sent on the next one."""
-    before = len(session.network.sockets)
-    session.sock.hang_up()
-    for _ in range(1000):
-        session.pump(20)
-        if len(session.network.sockets) > before and session.client.isconnected():
-            break
-    session.pump(100)
-    return session.sock.packets()[1:]
-
-
 def test_wait_until_the_deadline_and_nothing_accepted():
     session = _session(full="wait")
     for _ in range(_ROOM):
@@ -61,7 +49,7 @@ def test_wait_until_the_deadline_and_nothing_accepted():
         assert session.client.pending() == _ROOM
     assert 5900 <= session.clock.now - start <= 6500
     session.broker.unanswered = ()
-    assert len(_payloads(_reconnect(session))) == _ROOM
+    assert len(_payloads(session.reconnected())) == _ROOM
     assert session.client.isconnected() and session.client.pending() == 0
     assert session.outbox.dropped == 0
 
@@ -78,7 +66,7 @@ def test_refuse_at_once_and_nothing_accepted():
         assert session.clock.now == start, "nobody waits"
         assert session.client.pending() == _ROOM and session.client.isconnected()
         session.broker.unanswered = ()
-        assert _payloads(_reconnect(session)) == [b"%019d " % i for i in range(_ROOM)]
+        assert _payloads(session.reconnected()) == [b"%019d " % i for i in range(_ROOM)]
         assert session.outbox.dropped == 0
         assert _publish(session) == 4, "there is room again, and no identifier was used up"
 
@@ -111,7 +99,7 @@ def test_drop_what_was_sent_and_not_acknowledged():
         _publish(session, b"%019d " % i)
         session.pump(20)
     assert session.outbox.dropped == 2
-    assert [packet_id(packet) for packet in _reconnect(session)] == [3, 4, 5]
+    assert [packet_id(packet) for packet in session.reconnected()] == [3, 4, 5]
     session.sock.reply(b"\x40\x02\x00\x01")
     session.pump(20)
     assert session.client.isconnected(), "a late PUBACK for what was dropped is no fault"
@@ -185,7 +173,7 @@ def test_dropped_in_a_qos_2_exchange_is_released():
             session = _dropped_in_exchange(broker)
             assert sorted(session.outbox.orphans) == [1, 2], (lost, kind)
             broker.unseen = broker.unanswered = ()
-            sent = _reconnect(session)
+            sent = session.reconnected()
             assert sent[:2] == [b"\x62\x02\x00\x01", b"\x62\x02\x00\x02"], (lost, kind)
             assert [packet_id(packet) for packet in sent[2:]] == [3, 4, 5]
             assert session.outbox.orphans == [] and session.client.pending() == 0
@@ -205,7 +193,7 @@ def test_dropped_between_publish_and_pubrec_on_one_connection():
 def test_a_new_session_forgets_the_exchanges():
     session = _dropped_in_exchange(_silent())
     session.broker.forget()
-    assert all(packet[0] >> 4 == PUBLISH for packet in _reconnect(session))
+    assert all(packet[0] >> 4 == PUBLISH for packet in session.reconnected())
     assert session.outbox.orphans == []
 
 
@@ -213,13 +201,13 @@ def test_identifiers_of_an_exchange_are_not_used_again():
     session = _dropped_in_exchange(_silent())
     session.broker.unseen = (PUBREL,)
     session.broker.unanswered = ()
-    _reconnect(session)
+    session.reconnected()
     assert session.client.pending() == 0 and session.outbox.orphans == [1, 2]
     session.outbox.newest = 65534  # where 65529 more messages would bring it
     again = Session(session.broker, outbox=session.outbox, keepalive=0, clean_session=False).connected()
     assert [_publish(again) for _ in range(3)] == [65535, 3, 4]
     again.broker.unseen = ()
-    _reconnect(again)
+    again.reconnected()
     assert session.outbox.orphans == []
 
 
@@ -236,7 +224,7 @@ def test_exchanges_of_dropped_messages_are_bounded():
     assert len(session.outbox.orphans) <= 256, "as many as are open in the other direction"
     session.broker.unanswered = ()
     for _ in range(2):
-        _reconnect(session)
+        session.reconnected()
         session.pump(500)
     assert session.outbox.orphans == [] and session.client.pending() == 0
     assert _publish(session, qos=2)

@@ -9,16 +9,7 @@ def _reconnect(session, session_present, silent=False):
     """Drop the connection; the next one is accepted. Returns what the client sends on it, CONNECT left out."""
     connack = packets.CONNACK_SESSION_PRESENT if session_present else packets.CONNACK
     session.broker.answers[CONNECT] = lambda packet: connack
-    before = len(session.network.sockets)
-    session.sock.hang_up()
-    for _ in range(1000):
-        session.pump(20)
-        if len(session.network.sockets) > before and session.client.isconnected():
-            break
-    session.pump(100)
-    sent = session.sock.packets()
-    assert sent[0][0] == 0x10
-    return sent[1:]
+    return session.reconnected()
 
 
 def test_sent_again_with_dup_when_the_session_is_present():
