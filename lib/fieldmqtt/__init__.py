@@ -15,6 +15,8 @@ _HOME = {
     "Message": "protocol",
     "Outbox": "outbox",
     "FlashOutbox": "flash",
+    "Source": "streams",
+    "receive_large": "streams",
 }
 
 

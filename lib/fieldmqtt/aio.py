@@ -29,7 +29,10 @@ class AsyncMQTTClient(Calls):
     """An MQTT client whose connection is served in the background. See Connection for the constructor.
 
     Callbacks are plain functions; what they raise goes to the loop's exception handler. Messages that
-    no callback claims are for `async for message in client`, and acknowledged when they are taken.
+    no callback claims are for `async for message in client`. At QoS 1 they are acknowledged when the next one is
+    asked for, or by acknowledge(), or at disconnect(): a program that is cut off while it works with one, or
+    leaves `async with` by an exception, gets it again, in a session that is kept. That is for one task in `async for`:
+    several acknowledge each other's. At QoS 2, which is never delivered twice, when they are taken.
     `dropped` counts messages at QoS 0 for which there was no room.
     Deadlines, exceptions and what is kept are as in MQTTClient. Any number of tasks may publish at once.
     """
@@ -47,6 +50,8 @@ class AsyncMQTTClient(Calls):
         return self
 
     async def __aexit__(self, *error):
+        if error[0]:
+            self._taken = None  # who fails with a message gets it again
         await self.disconnect()
 
     def __aiter__(self):
@@ -54,14 +59,25 @@ class AsyncMQTTClient(Calls):
 
     async def __anext__(self):
         """Return the next message. Ends with disconnect(), raises when the connection is lost for good."""
-        while not self._messages or self._protocol.room() < 8:
-            if not (self._clock or self._messages):
+        while self._taken or not self._messages or self._protocol.room() < 8:
+            if self._taken and self._protocol.room() > 7:
+                self.acknowledge()
+            elif self._clock or self._messages:
+                await self._progress.wait()
+            else:
                 raise self.error or StopAsyncIteration
-            await self._progress.wait()
-        message, reply = self._messages.pop(0)
-        self._protocol.acknowledge(reply)
-        self._flush()
+        message, self._taken = self._messages.pop(0)
+        if message.qos != 1:
+            self.acknowledge()
         return message
+
+    def acknowledge(self):
+        """Have done with the message that `async for` gave last, at once: after `break`, or before a wait in the loop
+        for what a broker may hold back until then (receive_maximum=1)."""
+        if self._taken:
+            self._protocol.acknowledge(self._taken)
+            self._taken = None
+            self._flush()
 
     async def connect(self, clean_session=None, timeout=None, *, wait=True):
         """Connect; return whether the broker had kept this client's session. See MQTTClient.connect."""
@@ -76,10 +92,6 @@ class AsyncMQTTClient(Calls):
                 if not self.isconnected():
                     self._close()
         return self._protocol.session_present
-
-    async def reconnect(self):
-        """Drop the connection and connect again to the same session."""
-        return await self.connect(False)
 
     async def disconnect(self):
         """Tell the broker and close; the last will is not published. Raises nothing when there is no connection."""
@@ -144,9 +156,7 @@ class AsyncMQTTClient(Calls):
 
     async def ping(self):
         """Send PINGREQ now. Keep alive does so by itself."""
-        if self.isconnected():
-            self._ping(ticks_ms())
-            self._flush()
+        Calls.ping(self)
 
     async def flush(self, timeout=None):
         """Wait until every message at QoS 1 and 2 is acknowledged, for example before a deep sleep."""
@@ -179,7 +189,7 @@ class AsyncMQTTClient(Calls):
             if self.isconnected():
                 if not self._reader:
                     self._reader = asyncio.create_task(self._read())
-                await asyncio.sleep_ms(min(_TICK, self.due(ticks_ms())))
+                await asyncio.sleep_ms(min(5 if self._protocol.writing() else _TICK, self.due(ticks_ms())))
             else:
                 await asyncio.sleep_ms(5 if self._transport else _TICK)
         if self._clock is me:
@@ -202,11 +212,9 @@ class AsyncMQTTClient(Calls):
         try:
             self._hold = len(self._messages) > (_MOST if self._waiting else _QUEUE - 1)
             event = self.step(ticks_ms())
-        except Exception as error:  # from a callback; these tasks must go on, so the loop's handler has it
+        except Exception as error:  # from a callback; these tasks must go on, so another one ends by it
             event = _PUBLISH
-            task = asyncio.current_task()
-            context = {"message": "exception in a callback", "exception": error, "future": task}
-            asyncio.get_event_loop().call_exception_handler(context)
+            asyncio.create_task(_raise(error))  # noqa: RUF006 (the loop holds it)
         self._tell()
         return event
 
@@ -226,6 +234,11 @@ class AsyncMQTTClient(Calls):
         if reader and reader is not asyncio.current_task():
             reader.cancel()
         super()._close()
+
+
+# For the loop's exception handler.
+async def _raise(error):
+    raise error
 
 
 # Wait for a stream, as asyncio's own streams do: one awaits the io queue of the loop (MicroPython's

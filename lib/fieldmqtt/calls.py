@@ -7,13 +7,30 @@ polling, AsyncMQTTClient by awaiting. The beginnings and the questions are here.
 from errno import EAGAIN, ECONNABORTED, ENOBUFS, ENOTCONN, ETIMEDOUT
 from time import ticks_add, ticks_ms
 
+from micropython import const
+
 from .connection import Connection, refusal
-from .subscriptions import GRANTED, REFUSED, check_filter
+from .subscriptions import check_filter
 from .wire import not_yet
+
+_GRANTED = const(2)  # states of a filter, as in subscriptions.py
+_REFUSED = const(3)
 
 
 class Calls(Connection):
     """A Connection with the beginnings of connect, publish, subscribe and disconnect, and their ends."""
+
+    _taken = None  # the acknowledgement that an asyncio program owes for the message it works with
+
+    def reconnect(self):
+        """Drop the connection and connect again to the same session, as umqtt.robust does."""
+        return self.connect(False)  # type: ignore[attr-defined]
+
+    def ping(self):
+        """Send PINGREQ now. Keep alive does so by itself."""
+        if self.isconnected():
+            self._ping(ticks_ms())
+            self._flush()
 
     # Start anew, with so many attempts (negative: for ever). Every broker gets its share of the timeout.
     def _begin(self, clean_session, attempts, timeout=None):
@@ -37,7 +54,7 @@ class Calls(Connection):
         if error and not not_yet(error):
             self._lost(error)
         if not (wait or self.isconnected()):
-            raise OSError(ENOTCONN, "not connected")
+            raise OSError(ENOTCONN)
 
     def _unfinished(self, packet_id):
         """True while a message is on its way: QoS 0 until it is written, else until it is acknowledged.
@@ -49,7 +66,7 @@ class Calls(Connection):
             outbox = self._protocol.outbox
             return outbox.uses(packet_id) and packet_id not in outbox.orphans
         if packet_id < 0 and not self.isconnected():
-            raise OSError(ECONNABORTED, "half written")
+            raise OSError(ECONNABORTED, "half sent")
         return self.isconnected() and self._protocol.writing()
 
     def _kept(self, packet_id, dropped):
@@ -81,7 +98,7 @@ class Calls(Connection):
     def _answered(self, entries):
         """True when the broker has answered for all these entries."""
         for entry in entries:
-            if entry.state not in (GRANTED, REFUSED) and entry in self._protocol.subscriptions.entries:
+            if entry.state not in (_GRANTED, _REFUSED) and entry in self._protocol.subscriptions.entries:
                 return False
         return True
 
@@ -92,7 +109,7 @@ class Calls(Connection):
         known = self._protocol.subscriptions.entries
         for entry in entries:
             codes.append(entry.reason_code)
-            if entry.state == REFUSED:
+            if entry.state == _REFUSED:
                 refused = entry
                 if entry in known:
                     known.remove(entry)
@@ -108,7 +125,8 @@ class Calls(Connection):
     def _farewell(self):
         if self.isconnected():
             self._attempts = 1  # what happens to the connection now is nobody's loss
-            self._protocol.acknowledge()
+            self._protocol.acknowledge(self._taken)
+            self._taken = None
             if not self._protocol.disconnect():
                 return False
             self._flush()
@@ -117,7 +135,7 @@ class Calls(Connection):
     # Raise what makes waiting pointless.
     def _check(self):
         if self._delivering:
-            raise OSError(EAGAIN, "in a callback: use wait=False")
+            raise OSError(EAGAIN, "in a callback: wait=False")
         if not self._state:  # idle
             error = self.error or OSError(ENOTCONN, "not connected")
             raise type(error)(*error.args)  # a new one: each raise adds to an exception's traceback
@@ -129,4 +147,4 @@ class Calls(Connection):
     def _expire(self):
         if not self._protocol.room():
             self._lost(OSError(ETIMEDOUT, "writing"))
-        raise OSError(ETIMEDOUT, "timeout")
+        raise OSError(ETIMEDOUT)

@@ -251,7 +251,7 @@ class Calls5:
         if state == _ONLINE and code and said is None and self._protocol.level == 5:
             self._reproach(code)
         elif state == _GREETING and _closed(error) and self._versions == (5,):
-            error = OSError(ECONNRESET, "closed: MQTT 5 unknown? version=(5, 4)")
+            error = OSError(ECONNRESET, "MQTT 5 unknown? version=(5, 4): %s" % error)
         self._cause = error  # without what Connection guesses
         at_once = (
             self._follow(said, state) if code in _MOVED else state == _GREETING and self._other_version(code, error)

@@ -39,10 +39,6 @@ class MQTTClient(Calls):
                     self._close()
         return self._protocol.session_present
 
-    def reconnect(self):
-        """Drop the connection and connect again to the same session, as umqtt.robust does."""
-        return self.connect(False)
-
     def disconnect(self):
         """Tell the broker and close; the last will is not published. Raises nothing when there is no connection."""
         deadline = self._deadline(None)
@@ -124,12 +120,6 @@ class MQTTClient(Calls):
             if not self._event:
                 break
         return False
-
-    def ping(self):
-        """Send PINGREQ now. Keep alive does so by itself."""
-        if self.isconnected():
-            self._ping(ticks_ms())
-            self._flush()
 
     def flush(self, timeout=None):
         """Wait until every message at QoS 1 and 2 is acknowledged, for example before a deep sleep."""

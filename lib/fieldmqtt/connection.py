@@ -15,7 +15,7 @@ from micropython import const
 
 from .outbox import Outbox
 from .protocol import Protocol
-from .subscriptions import REFUSED, topic_name
+from .subscriptions import topic_name
 from .transport import Transport, resolve
 from .wire import MQTTException, to_bytes
 
@@ -36,6 +36,7 @@ _CONNACK = const(0x20)
 _PUBLISH = const(0x30)
 _SUBACK = const(0x90)
 
+_FILTER_REFUSED = const(3)  # its state, as in subscriptions.py
 _TAKEN_OVER = const(0x8E)  # reason code "session taken over" (MQTT 5, section 3.14.2.1)
 
 
@@ -65,6 +66,7 @@ class Connection:
     _hold = False  # nothing is read for now: TCP lets the broker wait
 
     _protocol_class = Protocol
+    _opener = Transport
     # Reason codes of CONNACK that trying again soon will not change.
     _refused = (1, 2, 4, 5)  # type: tuple[int, ...]
 
@@ -95,7 +97,13 @@ class Connection:
         outbox=None,
         window=20,
         backoff=(1, 60),
+        transport="tcp",
+        path="/mqtt",
     ):
+        if transport != "tcp" or "://" in str(server):
+            from .url import parse
+
+            server, port, user, password, ssl, self._opener = parse(server, port, user, password, ssl, transport, path)
         if version != 4:
             raise ValueError("version 5: MQTTClient5")
         if not 0 <= keepalive <= 65535:
@@ -109,8 +117,8 @@ class Connection:
         self._ssl = ssl
         self._hostname = ssl_params.get("server_hostname")
         self._servers = server if isinstance(server, list) else [server]
-        if window < 1 or tx_size < 64 or max_packet < 16 or not self._servers:
-            raise ValueError("window, tx_size or max_packet too small")
+        if window < 1 or not 64 <= tx_size < 65536 or max_packet < 16 or not self._servers:
+            raise ValueError("window, tx_size or max_packet")
         self._port = port or (8883 if ssl else 1883)
         self._login = (to_bytes(client_id), to_bytes(user), to_bytes(password), keepalive)
         self._keepalive = keepalive * 750  # ms from a sign of life to PINGREQ, and from that to the end
@@ -171,7 +179,7 @@ class Connection:
             self._notify(self.on_connect, self._protocol.session_present)
         elif event == _SUBACK:  # who waits for it gets an exception; for the others it is here
             for entry in self._protocol.subscriptions.entries:
-                if entry.state == REFUSED:
+                if entry.state == _FILTER_REFUSED:
                     self.error = refusal(entry)
         elif self._protocol.finished:
             packet_id = self._protocol.finished
@@ -216,6 +224,12 @@ class Connection:
     def _alive(self, now):
         if ticks_diff(now, self._since) >= _STABLE:
             self._failures = self._short = 0
+        outbox = self._protocol.outbox
+        if outbox.moved or not outbox.in_flight:
+            outbox.moved = False
+            self._moved = now
+        elif self._keepalive and ticks_diff(now, self._moved) > self._timeout + 2 * self._keepalive:  # all but that
+            raise OSError(ETIMEDOUT, "no PUBACK")
         self._asked = False  # whether a PINGREQ has not been answered
         self._due = ticks_add(now, self._keepalive)
 
@@ -238,9 +252,7 @@ class Connection:
         if self._state == _OPENING:
             if not self._transport.connected():
                 return 0
-            if self._ssl:
-                self._transport.secure(self._ssl, self._hostname or self._server()[0])
-            self._protocol.reset(self._transport.stream)
+            self._protocol.reset(self._transport.begin(self._ssl, self._hostname or self._server()[0]))
             self._protocol.connect(*self._login, self.clean_session, self._will)
             self._state = _GREETING
         return self._await_connack(now)
@@ -250,7 +262,7 @@ class Connection:
         host, port = self._server()
         if self._address is None:
             self._address = resolve(host, port)
-        self._transport = Transport(self._address)
+        self._transport = self._opener(self._address, host, port)
         self._state = _OPENING
 
     # Host and port of the broker whose turn it is.
@@ -340,4 +352,4 @@ class Connection:
 
 
 def refusal(entry):
-    return MQTTException(entry.reason_code, "subscription refused: " + entry.topic_filter.decode())
+    return MQTTException(entry.reason_code, "refused: " + entry.topic_filter.decode())

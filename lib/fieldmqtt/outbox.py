@@ -52,6 +52,7 @@ class Outbox:
             raise ValueError("size above 65279")
         if full not in ("wait", "refuse", "drop"):
             raise ValueError("full: wait, refuse or drop")
+        self.moved = False  # since it was asked last, the oldest message was finished
         self.buffer = bytearray(size)
         self.full = full
         self.count = count
@@ -292,6 +293,7 @@ class Outbox:
 
     # Give back the record at the head, with its packet of `size` bytes.
     def _pop(self, size):
+        self.moved = True
         self._head += _RECORD + size
         if self.unsent == self._count:  # the cursor stands on this one
             self.unsent -= 1

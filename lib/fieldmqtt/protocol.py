@@ -32,7 +32,7 @@ _MALFORMED = const(0x81)
 _PROTOCOL_ERROR = const(0x82)
 _QUOTA = const(0x93)
 
-Message = namedtuple("Message", ("topic", "payload", "retain", "qos", "dup", "properties"))
+Message = namedtuple("Message", "topic payload retain qos dup properties")
 
 
 class Protocol(Wire):
@@ -52,8 +52,7 @@ class Protocol(Wire):
         self.last_id = outbox.newest  # the packet identifier given last
         self.subscriptions = Subscriptions()
         self.window = window  # most PUBLISH packets in flight
-        self._topic = None  # the topic name of the last publish as bytes, and as it was given, if that is constant
-        self._checked = self
+        self._topic, self._checked = None, self  # the last topic name as bytes, and as given, if that is constant
 
     def reset(self, stream):
         """Forget what belongs to a connection and go on with a stream (None: there is none). Keep the session."""
@@ -116,7 +115,7 @@ class Protocol(Wire):
             size = end - at
             n = self.stream.write(tx, at, size)
         except (TypeError, NotImplementedError):  # how a bytearray says that a str is no bytes
-            if not isinstance(payload, str):
+            if not hasattr(payload, "encode"):  # a str, or a Source (streams.py)
                 raise
             return self.publish(topic, payload.encode(), retain, 0)
         except OSError as error:
@@ -145,17 +144,20 @@ class Protocol(Wire):
         put_field(self._tx, 5, self._topic)
         self._payload_at = at
         self._placed = topic
-        done = self.publish(topic, payload, retain, 0)
-        if self._checked is self:  # a topic that may change is looked at anew every time
-            self._placed = self
-        return done
+        try:
+            return self.publish(topic, payload, retain, 0)
+        finally:
+            if self._checked is self:  # a topic that may change is looked at anew every time
+                self._placed = self
 
     # QoS 0 into tx behind what is there, the payload as far as it fits.
     def _queue(self, payload, retain):
-        payload = memoryview(to_bytes(payload))
-        length = len(payload)
         if self._body_end or self.room() < len(self._topic) + 12:
             return None
+        if hasattr(payload, "begin"):
+            return payload.begin(self, retain)  # a Source
+        payload = memoryview(to_bytes(payload))
+        length = len(payload)
         tx = self._tx
         at = self._begin(tx, self._tx_end, _PUBLISH | (1 if retain else 0), len(self._topic) + length + 2)
         fit = min(length, len(tx) - at)
@@ -171,8 +173,8 @@ class Protocol(Wire):
 
     # QoS 1 and 2 into the outbox.
     def _store(self, qos, payload, retain):
-        if qos not in (1, 2):
-            raise ValueError("qos: 0, 1 or 2")
+        if qos not in (1, 2) or hasattr(payload, "begin"):
+            raise ValueError("qos: 0, 1 or 2; Source: 0")
         payload = to_bytes(payload)
         remaining = len(self._topic) + len(payload) + 4
         size = remaining + (2 if remaining < 128 else 3 if remaining < 16384 else 4)
@@ -297,7 +299,7 @@ class Protocol(Wire):
         elif head in (_SUBACK, _UNSUBACK):
             self._subscribed(kind, at, end)
         elif head != _PINGRESP or at != end:
-            raise MQTTException(_PROTOCOL_ERROR, "unexpected packet %02x" % head)
+            raise MQTTException(_PROTOCOL_ERROR, "packet %02x" % head)
         elif not self.outbox.most:
             self.outbox.most = -1  # what the broker had to say to our PUBRECs has come before PINGRESP
         return kind
@@ -311,9 +313,7 @@ class Protocol(Wire):
             from .reasons import text
 
             raise MQTTException(code, text(code))
-        self.session_present = flags == 1
-        self.online = True
-        self._limit = min(len(self._tx), 16388)
+        self.session_present, self.online, self._limit = flags == 1, True, min(len(self._tx), 16388)
         self.outbox.rewind(self.session_present)
         # The session that is present may be a new one, made for a CONNECT whose CONNACK has not arrived.
         self.subscriptions.rewind(self.session_present and self._unanswered < 2)
@@ -341,7 +341,7 @@ class Protocol(Wire):
         if qos:
             packet_id = self._rx[at] << 8 | self._rx[at + 1]
             if not packet_id:
-                raise MQTTException(_MALFORMED, "packet identifier 0")
+                raise MQTTException(_MALFORMED, "identifier 0")
             self._asker = self.stream
             self._reply = (_PUBACK if qos == 1 else _PUBREC) << 16 | packet_id
             if qos == 2:
@@ -359,7 +359,7 @@ class Protocol(Wire):
         packet_id = self._rx[at] << 8 | self._rx[at + 1] if end - at == 2 else 0
         known = None
         if not packet_id:
-            raise MQTTException(_MALFORMED, "acknowledgement")
+            raise MQTTException(_MALFORMED, "ack")
         if head == _PUBREL:
             outbox.release(packet_id)
             self._answer(_PUBCOMP << 16 | packet_id)
@@ -392,7 +392,7 @@ class Protocol(Wire):
         self._packet(reply >> 16, 2)
         self._put_int(reply & 0xFFFF)
 
-    # The next packet identifier (section 2.3.1): 1 to 65535, skipping those in use.
+    # Skipping those in use (section 2.3.1).
     def _new_id(self):
         packet_id = self.last_id % 65535 + 1
         while self.outbox.uses(packet_id) or self.subscriptions.uses(packet_id):

@@ -196,11 +196,13 @@ class Sending5(Protocol):
             return None
         self.check(topic, payload, retain, 0)  # once more: this may be another server
         self._field, alias = self._address(self._topic, properties, b"", len(to_bytes(payload)))
-        done = self._publish_placed(topic, payload, retain)
+        try:
+            done = self._publish_placed(topic, payload, retain)
+        finally:
+            if alias or topic is not self._checked:  # the next one looks different
+                self._placed = self
         if alias and done is not None:
             self._aliases[self._topic] = alias
-        if alias or topic is not self._checked:  # the next one looks different
-            self._placed = self
         return done
 
     # QoS 0, at once where tx is free: what comes before the payload stays there for the next one.

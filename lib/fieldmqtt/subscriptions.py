@@ -8,13 +8,13 @@ from micropython import const
 
 from .wire import to_bytes
 
-# What an entry waits for. WANTED and UNWANTED are still to be sent.
-WANTED = const(0)
-SUBACK_PENDING = const(1)
-GRANTED = const(2)
-REFUSED = const(3)
-UNWANTED = const(4)
-UNSUBACK_PENDING = const(5)
+# What an entry waits for, also in the modules that ask for it. WANTED and UNWANTED are still to be sent.
+_WANTED = const(0)
+_SUBACK_PENDING = const(1)
+_GRANTED = const(2)
+_REFUSED = const(3)
+_UNWANTED = const(4)
+_UNSUBACK_PENDING = const(5)
 
 
 class Subscription:
@@ -22,7 +22,7 @@ class Subscription:
 
     def __init__(self, topic_filter):
         self.topic_filter = topic_filter
-        self.state = WANTED
+        self.state = _WANTED
         self.packet_id = 0  # of the request that waits for its answer
         self.index = self.count = 0  # which of the request's filters this is, and how many there are
         self.reason_code = 0
@@ -56,7 +56,7 @@ class Subscriptions:
     def batch(self, subscribing, room):
         """Return the entries for the next SUBSCRIBE or UNSUBSCRIBE, as many as `room` bytes take; from now on
         they wait for its answer. `changed` tells whether there are more."""
-        state = WANTED if subscribing else UNWANTED
+        state = _WANTED if subscribing else _UNWANTED
         batch = []  # type: list
         for entry in self.entries:
             if entry.state == state:
@@ -64,7 +64,7 @@ class Subscriptions:
                 if room < 0:
                     self.changed = True
                     break
-                entry.state = SUBACK_PENDING if subscribing else UNSUBACK_PENDING
+                entry.state = _SUBACK_PENDING if subscribing else _UNSUBACK_PENDING
                 entry.index = len(batch)
                 batch.append(entry)
         for entry in batch:
@@ -78,14 +78,14 @@ class Subscriptions:
                 continue
             entry.packet_id = 0
             if codes is None:
-                if entry.state != UNSUBACK_PENDING:
+                if entry.state != _UNSUBACK_PENDING:
                     return False
                 self.entries.remove(entry)
-            elif entry.state != SUBACK_PENDING or len(codes) != entry.count:
+            elif entry.state != _SUBACK_PENDING or len(codes) != entry.count:
                 return False
             else:
                 entry.reason_code = codes[entry.index]
-                entry.state = REFUSED if entry.reason_code & 0x80 else GRANTED
+                entry.state = _REFUSED if entry.reason_code & 0x80 else _GRANTED
         return True
 
     def uses(self, packet_id):
@@ -101,12 +101,12 @@ class Subscriptions:
         self.changed = True
         for entry in list(self.entries):
             entry.packet_id = 0
-            if entry.state >= UNWANTED:
-                entry.state = UNWANTED
+            if entry.state >= _UNWANTED:
+                entry.state = _UNWANTED
                 if not session_present:
                     self.entries.remove(entry)
-            elif entry.state != GRANTED or not session_present:
-                entry.state = WANTED
+            elif entry.state != _GRANTED or not session_present:
+                entry.state = _WANTED
 
     def called(self, topic):
         """Return who is called for a topic name: the callbacks of all filters that match, or else `others`."""

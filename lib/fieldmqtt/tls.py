@@ -14,10 +14,10 @@ def context(params, insecure):
     """
     for name in params:
         if name not in ("cadata", "cafile", "cert", "key", "server_hostname"):
-            raise ValueError("ssl_params: unknown %s; to go without verification say insecure=True" % name)
+            raise ValueError("ssl_params: unknown %s; without verification: insecure=True" % name)
     made = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
     if ("cert" in params) != ("key" in params):
-        raise ValueError("ssl_params: cert and key go together")
+        raise ValueError("ssl_params: cert with key")
     if "cert" in params:
         _load(made.load_cert_chain, _data(params["cert"]), _data(params["key"]))
     if insecure:
@@ -26,7 +26,7 @@ def context(params, insecure):
     made.verify_mode = tls.CERT_REQUIRED
     ca = params.get("cadata") or params.get("cafile")
     if not ca:
-        raise ValueError("ssl=True needs ssl_params cadata or cafile, or insecure=True")
+        raise ValueError("ssl_params: cadata or cafile, or insecure=True")
     _load(made.load_verify_locations, _data(ca))
     return made
 
@@ -44,9 +44,10 @@ def _load(load, *data):
     try:
         load(*data)
     except ValueError:
-        if not any(b"-----BEGIN" in item for item in data):
+        der = tuple(map(_der, data))
+        if der == data:
             raise
-        load(*[_der(item) for item in data])
+        load(*der)
 
 
 def _der(pem):

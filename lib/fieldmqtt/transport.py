@@ -28,9 +28,9 @@ def resolve(host, port):
 
 
 class Transport:
-    """One connection: `stream` with readinto and write, and a way to wait for it."""
+    """One connection: `stream` with readinto and write, and a way to wait for it. See websocket.py for another one."""
 
-    def __init__(self, address):
+    def __init__(self, address, *_):
         """Begin to connect to what resolve() found. Raises OSError and leaves nothing open then."""
         gc.collect()  # the socket lost before, and one piece of heap large enough for TLS
         self.stream = self._socket = stream = socket.socket(*address[:3])
@@ -55,11 +55,15 @@ class Transport:
         """True when connecting has come to an end. If it failed, the first write says why."""
         return self._poll.poll(0)
 
-    def secure(self, context, hostname):
-        """Put TLS on the stream. The handshake happens in the reads and writes that follow."""
-        self._poll.unregister(self.stream)
-        self.stream = context.wrap_socket(self.stream, server_hostname=hostname, do_handshake_on_connect=False)
-        self._register(select.POLLIN)
+    def begin(self, context, hostname):
+        """Put TLS on the stream if there is a context. Return what to read from and to write to.
+
+        The handshake happens in the reads and writes that follow."""
+        if context:
+            self._poll.unregister(self.stream)
+            self.stream = context.wrap_socket(self.stream, server_hostname=hostname, do_handshake_on_connect=False)
+            self._register(select.POLLIN)
+        return self.stream
 
     def wait(self, ms, writing, reading=True):
         """Wait at most ms for data when `reading`, for room when `writing`. Allocates nothing."""

@@ -50,10 +50,10 @@ def put_head(buf, at, head, remaining):
 
 
 def put_field(buf, at, value):
-    """Write a string or binary field (section 1.5.3) into buf: its length, two bytes, and its bytes."""
+    """Write a string or binary field (section 1.5.3) into buf: its length, two bytes, and its bytes.
+
+    It has no more than 65,535 bytes: whoever calls this has seen to it that it fits into tx, which has no more."""
     size = len(value)
-    if size > 65535:
-        raise ValueError("longer than 65535 bytes")
     buf[at] = size >> 8
     buf[at + 1] = size & 0xFF
     at += 2
@@ -143,20 +143,11 @@ class Wire:
             return 0  # no room for an answer: let the peer wait
         size = self._complete()
         if not size:
-            try:
-                n = self.stream.readinto(self._view[self._have :] if self._have else self._rx)
-            except OSError as error:
-                if not not_yet(error):
-                    raise
-                n = None
-            if n is None:
-                return 0
-            if not n:
-                raise OSError(ECONNRESET, "closed by the peer")
-            self._have += n
-            size = self._complete()
+            size = self.read() and self._complete()
             if not size:
                 return 0
+        if size > len(self._rx):
+            return self._too_large(size)
         start = self._start
         end = self._start = start + size
         if end == self._have:
@@ -166,7 +157,20 @@ class Wire:
             at += 1
         return self._handle(self._rx[start], at, end)
 
-    # The size of the packet at `start` when it is there as a whole, else 0 and room to read on.
+    def read(self):
+        """Read what there is into rx, once; return how many bytes, None: none yet. Raises as receive()."""
+        try:
+            n = self.stream.readinto(self._view[self._have :] if self._have else self._rx)
+        except OSError as error:
+            if not not_yet(error):
+                raise
+            return None
+        if n == 0:
+            raise OSError(ECONNRESET, "closed by the peer")
+        self._have += n or 0
+        return n
+
+    # The size of the packet at `start` when it is there as a whole, or too large; else 0 and room to read on.
     def _complete(self):
         rx, start, have = self._rx, self._start, self._have
         size = shift = 0
@@ -178,17 +182,19 @@ class Wire:
                 break
         else:
             if shift == 28:
-                raise MQTTException(_MALFORMED, "remaining length")
+                raise MQTTException(_MALFORMED, "length")
             size = 0
-        if size > len(rx):
-            raise MQTTException(_TOO_LARGE, "%d bytes, max_packet is %d" % (size, len(rx)))
-        if size and have - start >= size:
+        if size and (have - start >= size or size > len(rx)):
             return size
         if start:
             rx[: have - start] = self._view[start:have]
             self._start = 0
             self._have = have - start
         return 0
+
+    # What to do with a packet of `size` bytes that has begun (streams.py has something better).
+    def _too_large(self, size):
+        raise MQTTException(_TOO_LARGE, "%d bytes, max_packet is %d" % (size, len(self._rx)))
 
     # Queue a fixed header; what follows is put behind it. Raises ValueError when there is no room.
     def _packet(self, head, remaining):

@@ -60,8 +60,8 @@ def test_disconnect_ends_async_for_after_an_outage(tasks, mosquitto: Broker) -> 
     client.finish()
 
 
-def _incoming(number: int, dup: int = 0) -> bytes:
-    return bytes((0x34 | dup << 3, 6, 0, 1)) + b"t" + bytes((0, number)) + b"%d" % number
+def _incoming(number: int, dup: int = 0, qos: int = 2) -> bytes:
+    return bytes((0x30 | dup << 3 | qos << 1, 6, 0, 1)) + b"t" + bytes((0, number)) + b"%d" % number
 
 
 def _ack(head: int, number: int) -> bytes:
@@ -82,6 +82,48 @@ def taking(tasks, scripted_broker: ScriptedBroker, tmp_path) -> Callable[..., tu
 def _take(client: Device, number: int) -> None:
     client.tell("")
     assert client.line("taken") == str(number)
+
+
+def test_qos_1_is_acknowledged_when_the_next_is_asked_for(taking) -> None:
+    """Whoever works with a message when the power goes gets it again."""
+    client, peer = taking()
+    peer.send(_incoming(1, qos=1), _incoming(2, qos=1))
+    _take(client, 1)
+    peer.expect_silence(0.1)
+    _take(client, 2)
+    peer.expect(_ack(0x40, 1))
+    client.tell("")
+    peer.expect(_ack(0x40, 2))
+    peer.send(_incoming(3, qos=1))
+    assert client.line("taken") == "3"
+    client.tell("disconnect")
+    peer.expect(_ack(0x40, 3), packets.DISCONNECT)
+
+
+def test_qos_1_when_the_loop_is_left(tasks, scripted_broker: ScriptedBroker) -> None:
+    client = tasks("fail_with_a_message", scripted_broker.port)
+    peer = scripted_broker.online(packets.CONNACK_SESSION_PRESENT)
+    peer.send(_incoming(1, qos=1), _incoming(2, qos=1), _incoming(3, qos=1))
+    client.line("acknowledged")
+    peer.expect(_ack(0x40, 1), _ack(0x40, 2))
+    client.line("failed")
+    peer.expect(packets.DISCONNECT)  # and no acknowledgement of the message with which it failed
+    client.finish()
+
+
+def test_qos_1_in_async_for_when_the_connection_is_lost(taking, scripted_broker: ScriptedBroker) -> None:
+    client, peer = taking()
+    peer.send(_incoming(1, qos=1), _incoming(2, qos=1))
+    _take(client, 1)
+    peer.close()
+    client.line("lost")
+    peer = scripted_broker.online(packets.CONNACK_SESSION_PRESENT)
+    peer.send(_incoming(1, 1, qos=1), _incoming(2, 1, qos=1))
+    _take(client, 2)  # it had come before
+    _take(client, 1)
+    peer.expect_silence(0.1)
+    _take(client, 2)
+    peer.expect(_ack(0x40, 1))
 
 
 def test_qos_2_waiting_for_async_for_when_the_power_goes(taking) -> None:

@@ -3,6 +3,7 @@
 import ast
 import difflib
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -142,6 +143,19 @@ def test_deep_sleep(example: Example, broker: Broker, tmp_path: Path) -> None:
         assert example("deep_sleep", **settings).finish() == ["delivered"]
         assert receiver.payloads(2) == [b"21.5", b"3.71"]
         receiver.expect_nothing()
+
+
+def test_large_payload(example: Example, broker: Broker, tmp_path: Path) -> None:
+    files = {name: str(tmp_path / name.lower()) for name in ("SENT", "RECEIVED")}
+    with listener(broker.port, "examples/large_payload/out") as other:
+        for payload in (os.urandom(50_000), b"one that fits into max_packet"):
+            device = example("large_payload", BROKER=at(broker), SIZE=30_000, **files)
+            device.line("sent")
+            assert other.next().payload == (tmp_path / "sent").read_bytes()
+            other.publish("examples/large_payload/in", payload, qos=1)
+            device.line("received")
+            device.finish()
+            assert (tmp_path / "received").read_bytes() == payload
 
 
 def test_publish_tls(example: Example, certificates: Certificates) -> None:

@@ -201,6 +201,7 @@ def test_bytes_of_a_topic_alias(run: Callable[..., Device]) -> None:
         with Broker(extra=[f"max_topic_alias {most}"]) as broker, Ear(broker.port, version) as ear:
             adapted = moved(program, ear.port).replace("version=5", f"version={version}")
             run(re.sub(r"^print.*\n", "", adapted, flags=re.M)).finish()
+            assert ear.ends()
             sizes.append([packet["size"] for packet in ear.packets(True, "PUBLISH")])
     rows = [int(row[1]) for row in table(PAGE, "a message with a topic of 35 bytes and a payload of 4, at QoS 0")]
     assert sizes == [rows[:1] * 4, rows[1:2] * 4, rows[2:3] + rows[3:] * 3]

@@ -68,8 +68,10 @@ def test_api_has_every_name_as_it_is() -> None:
     headings = re.findall(r"^### (.*)$", (DOCS / "api.md").read_text(encoding="utf-8"), flags=re.M)
     named = {name for heading in headings for name in re.findall(r"`([^`]+)`", heading)}
     awaited = {re.findall(r"`([^`]+)`", heading)[0] for heading in headings if heading.endswith("*awaited*")}
-    both = [*signatures("connection", "Connection"), *signatures("client", "MQTTClient")]
+    shared = list(signatures("calls", "Calls"))  # they return what connect() does
+    both = [*signatures("connection", "Connection"), *shared, *signatures("client", "MQTTClient")]
     coroutines = {text for text, is_coroutine in signatures("aio", "AsyncMQTTClient") if is_coroutine}
+    coroutines |= {text for text, _ in shared}
     outbox = [text for text, _ in signatures("outbox", "Outbox")][:1]
     flash = [text for text, _ in signatures("flash", "FlashOutbox")][:3]  # what a user calls comes first
     assert {text for text, _ in both} | {*outbox, *flash} == named

@@ -74,6 +74,7 @@ def test_budgets_of_size_are_shown(report: dict):
         ".mpy of everything, bytes": "<= 20,480",
         ".mpy of everything without options, bytes": "<= 22,528",
         ".mpy of the outbox on flash, bytes": "<= 6,144",
+        ".mpy of WebSocket, bytes": "<= 2,048",
         ".mpy of MQTT 5, bytes": "<= 4,096",
         ".mpy of MQTT 5, both clients, bytes": "<= 20,480",
     }

@@ -1,7 +1,7 @@
 """What a session keeps over a lost connection, packet by packet."""
 
 import packets
-from support.answering import CONNECT, PUBLISH, PUBREL, SUBSCRIBE, UNSUBSCRIBE, Broker, packet_id
+from support.answering import CONNECT, PUBLISH, PUBREL, SUBSCRIBE, UNSUBSCRIBE, Broker, packet_id, publish_ack
 from support.session import Session, raised
 
 
@@ -342,3 +342,52 @@ def test_list_of_brokers_is_tried_in_turn():
         if session.client.isconnected():
             break
     assert session.sock.address[0] == "first"
+
+
+def _forgetful(keepalive, delay=None):
+    """(session, times of its losses): the broker answers all but the first message, that one after `delay` ms."""
+    session = Session(keepalive=keepalive, clean_session=False).connected()
+
+    def answer(packet):
+        if packet_id(packet) > 1 or packet[0] & 8:
+            return publish_ack(packet)
+        if delay:
+            session.sock.reply(publish_ack(packet), delay)
+        return None
+
+    session.broker.answers[CONNECT] = lambda packet: packets.CONNACK_SESSION_PRESENT
+    session.broker.answers[PUBLISH] = answer
+    losses = []
+    session.client.on_disconnect = lambda reason: losses.append((session.clock.now, str(reason)))
+    return session, losses
+
+
+def test_a_message_that_the_broker_forgets():
+    """There are brokers that do. It would wait for ever, and the outbox fill up behind it."""
+    for qos in (1, 2):
+        for keepalive in (2, 10, 60):
+            session, losses = _forgetful(keepalive)
+            start = session.clock.now
+            while not losses and session.clock.now < start + 300000:
+                session.client.publish("t", "x", qos=qos, wait=False)
+                session.pump(keepalive * 300)
+            assert len(losses) == 1 and "no PUBACK" in losses[0][1], (qos, keepalive, losses)
+            waited = losses[0][0] - start
+            assert 10000 + keepalive * 1500 <= waited <= 10100 + keepalive * 1800, (qos, keepalive, waited)
+            session.pump(5000)
+            again = [packet for packet in session.sock.packets() if packet[0] & 0xF8 == 0x38]
+            assert packet_id(again[0]) == 1 and session.client.pending() == 0
+            assert len(losses) == 1
+
+
+def test_a_broker_that_takes_its_time():
+    session, losses = _forgetful(60, delay=90000)
+    for _ in range(60):
+        session.client.publish("t", "x", qos=1, wait=False)
+        session.pump(5000)
+    assert not losses and session.client.pending() == 0
+    session, losses = _forgetful(0)  # without keep alive nothing is looked after
+    for _ in range(60):
+        session.client.publish("t", "x", qos=1, wait=False)
+        session.pump(5000)
+    assert not losses and session.client.pending() > 0

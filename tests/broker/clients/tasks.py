@@ -54,6 +54,24 @@ async def slow_consumer(new):
         print("in order", seen == list(range(settings["count"])))
 
 
+async def fail_with_a_message(new):
+    """An exception in the loop ends the program, `break` does not."""
+    try:
+        async with new(clean_session=False) as client:
+            async for message in client:
+                print("taken", message.payload.decode())
+                if message.payload == b"2":
+                    break
+            client.acknowledge()
+            client.acknowledge()
+            print("acknowledged")
+            async for message in client:
+                print("taken", message.payload.decode())
+                raise ValueError("the program's own")
+    except ValueError:
+        print("failed")
+
+
 async def take_when_told(new):
     """The outbox on flash; a message is taken for each line of standard input, or with `callback` stays in there."""
     client = new(outbox=FlashOutbox(settings["folder"]), clean_session=False, backoff=(0.1, 0.1))
@@ -71,7 +89,8 @@ async def take_when_told(new):
     while True:
         while not poll.poll(0):
             await asyncio.sleep_ms(5)
-        sys.stdin.readline()
+        if sys.stdin.readline() == "disconnect\n":
+            return await client.disconnect()
         message = await client.__anext__()
         print("taken", message.payload.decode())
 

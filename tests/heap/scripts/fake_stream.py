@@ -46,6 +46,9 @@ class Transport:
     def connected(self):
         return True
 
+    def begin(self, context, hostname):
+        return self.stream
+
 
 def main():
     from fieldmqtt import MQTTClient
@@ -115,10 +118,10 @@ def online(kind, stream):
     """A client that is connected over `stream`."""
     import fieldmqtt.connection as connection
 
-    connection.Transport = lambda address: Transport(stream)
     connection.resolve = lambda host, port: None
     stream.expect(((0x20, 2),), 0)
     client = kind("board", "broker")
+    client._opener = lambda *_: Transport(stream)
     client.connect()
     return client
 
