@@ -32,6 +32,7 @@ from faults import deadlines_peers as peers
 from support.certificates import Authority, Pair
 from support.device import Device
 from support.scripted import ScriptedBroker, black_hole
+from support.scripted_ws import ScriptedWebBroker
 from tools import toolchain
 
 LATE_MS = 100  # a call may be so much later than its deadline
@@ -61,7 +62,7 @@ class Case:
     port: Callable[[], AbstractContextManager[int]] | None = None  # in place of a broker: a port that never answers
 
 
-_QOS_1, _QOS_2 = ("qos=1",), ("qos=2",)
+_QOS_1, _QOS_2, _WS = ("qos=1",), ("qos=2",), ("transport=ws",)
 
 
 def _large(
@@ -96,6 +97,41 @@ CASES = (
     Case("wait_msg, TLS: half a record, then silence", "wait_msg", peers.half_a_record, "False", tls=True),
     Case("disconnect: the cable is out", "disconnect", peers.cable_out, "None"),
     _large("disconnect: the socket's buffer is full", "disconnect_behind", outcome="None"),
+    Case("connect, WebSocket: the server says nothing", "connect", peers.accepts, settings=_WS),
+    Case("connect, WebSocket: half of HTTP's answer, then silence", "connect", peers.half_an_agreement, settings=_WS),
+    Case("connect, WebSocket and TLS: the server says nothing", "connect", peers.accepts, tls=True, settings=_WS),
+    Case("connect, WebSocket and TLS: Finished never comes", "connect", peers.no_finished, tls=True, settings=_WS),
+    Case("connect, WebSocket: CONNACK never comes", "connect", peers.accepts, settings=_WS, broker=ScriptedWebBroker),
+    Case(
+        "publish QoS 1, WebSocket: the cable is out",
+        "publish",
+        peers.cable_out,
+        settings=_QOS_1 + _WS,
+        broker=ScriptedWebBroker,
+    ),
+    Case(
+        "publish QoS 0, WebSocket: 1 MB, the peer stops reading",
+        "publish",
+        settings=("qos=0", "size=1000000", *_WS),
+        heap="4m",
+        broker=peers.NarrowWeb,
+    ),
+    Case(
+        "wait_msg, WebSocket: pings, half a frame, then silence",
+        "wait_msg",
+        peers.half_a_frame,
+        "False",
+        settings=_WS,
+        broker=ScriptedWebBroker,
+    ),
+    Case(
+        "disconnect, WebSocket: the cable is out",
+        "disconnect",
+        peers.cable_out,
+        "None",
+        settings=_WS,
+        broker=ScriptedWebBroker,
+    ),
 )
 
 

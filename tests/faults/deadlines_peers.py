@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 import packets
 from support.certificates import Pair
 from support.scripted import Peer, ScriptedBroker
+from support.scripted_ws import ScriptedWebBroker
 
 Go = Callable[[], None]
 Script = Callable[[ScriptedBroker, Go, Pair], None]
@@ -43,6 +44,10 @@ class Narrow(ScriptedBroker):
         super().__init__()
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1460)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+
+
+class NarrowWeb(Narrow, ScriptedWebBroker):
+    """The same behind WebSocket."""
 
 
 class Tls:
@@ -98,6 +103,14 @@ def half_a_connack(broker: ScriptedBroker, go: Go, _pair: Pair) -> None:
     broker.online(packets.CONNACK[:2])
 
 
+def half_an_agreement(broker: ScriptedBroker, go: Go, _pair: Pair) -> None:
+    """HTTP's answer stops in the middle of a line."""
+    go()
+    peer = broker.accept()
+    peer.read(100)
+    peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConn")
+
+
 def half_a_flight(broker: ScriptedBroker, go: Go, pair: Pair) -> None:
     go()
     tls = Tls(broker.accept(), pair)
@@ -128,6 +141,12 @@ def silent_tls(broker: ScriptedBroker, go: Go, pair: Pair) -> None:
 
 def half_a_publish(broker: ScriptedBroker, go: Go, _pair: Pair) -> None:
     broker.online().send(_PUBLISH[:5])
+    go()
+
+
+def half_a_frame(broker: ScriptedBroker, go: Go, _pair: Pair) -> None:
+    """Pings until then, and the first byte of a frame."""
+    broker.online()._socket.raw.sendall(b"\x89\x04ping" * 20 + b"\x82")  # type: ignore[attr-defined]
     go()
 
 

@@ -15,14 +15,18 @@ _KEPT_S = 3600  # how long the broker keeps a session
 
 
 @contextmanager
-def peer(port: int, *topics: str, client_id: str, version: int) -> Iterator[Listener]:
+def peer(
+    port: int, *topics: str, client_id: str, version: int, login: tuple[str, str] | None = None
+) -> Iterator[Listener]:
     """A connected paho client with a session that is kept, subscribed to `topics`."""
     if version == 4:
-        with listener(port, *topics, client_id=client_id, clean=False) as found:
+        with listener(port, *topics, client_id=client_id, clean=False, login=login) as found:
             yield found
         return
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
     client.max_queued_messages_set(0)
+    if login:
+        client.username_pw_set(*login)
     ready: queue.Queue[bool] = queue.Queue()
     client.on_connect = client.on_subscribe = lambda *_: ready.put(True)
     result = Listener(client)

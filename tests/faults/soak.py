@@ -3,6 +3,7 @@
     python tests/faults/soak.py                                  everything, some 20 minutes
     python tests/faults/soak.py --seed 7 --face sync             again as it was
     python tests/faults/soak.py --messages 1000 --faults 50 --cuts 0
+    python tests/faults/soak.py --transport ws --cuts 0          through WebSocket
 
 Exit code 1 when a message was lost or came twice by the client's doing, when order was broken, or when nothing moved.
 """
@@ -82,22 +83,26 @@ class Run:
         return self
 
 
-def runs(chosen: Chosen, seed: int, messages: int, faults: int, cuts: int) -> list[Run]:
-    """What is to be done, the longest first."""
+def runs(chosen: Chosen, seed: int, messages: int, faults: int, cuts: int, transport: str) -> list[Run]:
+    """What is to be done, the longest first. Power cuts go through TCP whatever `transport` says: the link is good."""
     few, some = max(1, messages // 20), max(1, faults // 5)
     kinds: list[tuple[str, int, Callable[[str, str], Traffic]]] = [
-        ("bad links", _KILLS, lambda face, version: scenarios.lossless(face, seed, messages, faults, _KILLS, version)),
+        (
+            "bad links",
+            _KILLS,
+            lambda face, version: scenarios.lossless(face, seed, messages, faults, _KILLS, version, transport),
+        ),
         (
             "broker killed at any moment",
             _KILLS // 2,
-            lambda face, version: scenarios.rough(face, seed, few, _KILLS // 2, version),
+            lambda face, version: scenarios.rough(face, seed, few, _KILLS // 2, version, transport),
         ),
         (
             "device killed, flash outbox",
             _KILLS,
-            lambda face, version: scenarios.device_killed(face, seed, few, some, _KILLS, version),
+            lambda face, version: scenarios.device_killed(face, seed, few, some, _KILLS, version, transport),
         ),
-        ("bytes that change", 0, lambda face, version: scenarios.corrupt(face, seed, few, some, version)),
+        ("bytes that change", 0, lambda face, version: scenarios.corrupt(face, seed, few, some, version, transport)),
     ]
     found = [
         Run(name, face, version, kills, make(face, version))
@@ -164,6 +169,7 @@ Faults = Annotated[int, typer.Option(min=5, help="At least so many, for each cli
 Cuts = Annotated[int, typer.Option(min=0, help="Power cuts of a device with a flash outbox.")]
 Seed = Annotated[int | None, typer.Option(help="Of everything random; one by chance unless given.")]
 Face = Annotated[str, typer.Option(help="sync, asyncio, or both.")]
+Transport = Annotated[str, typer.Option(help=f"Between device and broker: {' or '.join(scenarios.TRANSPORTS)}.")]
 Version = Annotated[str, typer.Option(help=f"Of MQTT: {', '.join(scenarios.VERSIONS)}, or all.")]
 
 
@@ -175,12 +181,15 @@ def main(
     seed: Seed = None,
     face: Face = "both",
     version: Version = "all",
+    transport: Transport = "tcp",
 ) -> None:
     """Send messages through bad links, kill the broker and the device, and count what is missing."""
     if face not in (*scenarios.FACES, "both"):
         raise typer.BadParameter("sync, asyncio or both", param_hint="--face")
     if version not in (*scenarios.VERSIONS, "all"):
         raise typer.BadParameter(", ".join((*scenarios.VERSIONS, "all")), param_hint="--version")
+    if transport not in scenarios.TRANSPORTS:
+        raise typer.BadParameter(" or ".join(scenarios.TRANSPORTS), param_hint="--transport")
     chosen = [
         (v, f) for v in scenarios.VERSIONS for f in scenarios.FACES if version in (v, "all") and face in (f, "both")
     ]
@@ -188,9 +197,9 @@ def main(
     if not console.is_terminal:
         console = Console(width=220)  # a table in a log is not to be folded
     seed = random.randrange(100_000) if seed is None else seed
-    console.print(f"soak: seed {seed}; again with --seed {seed}", highlight=False)
+    console.print(f"soak: seed {seed}, {transport}; again with --seed {seed} --transport {transport}", highlight=False)
     try:
-        wanted = runs(chosen, seed, messages, faults, cuts)
+        wanted = runs(chosen, seed, messages, faults, cuts, transport)
     except toolchain.ToolchainMissing as missing:
         typer.echo(missing, err=True)
         raise typer.Exit(2) from None

@@ -20,6 +20,9 @@ LOSSLESS = [partial(scenarios.lossless, face, seed, 100, 20, 1) for face, seed i
 ROUGH = [partial(scenarios.rough, face, seed, 60, 1) for face, seed in (("sync", 1), ("asyncio", 2))]
 CORRUPTED = [partial(scenarios.corrupt, face, seed, 80, 20) for face, seed in (("sync", 1), ("asyncio", 2))]
 FIVE = [partial(scenarios.lossless, face, seed, 60, 15, 1, "5") for face, seed in (("sync", 3), ("asyncio", 4))]
+WEB = [
+    partial(scenarios.lossless, face, seed, 60, 15, 1, "3.1.1", "ws") for face, seed in (("sync", 5), ("asyncio", 3))
+]
 KILLED = [partial(scenarios.device_killed, face, seed, 60, 8, 3) for face, seed in (("sync", 1), ("asyncio", 2))]
 KILLED += [partial(scenarios.device_killed, "asyncio", 4, 60, 8, 3, "5")]
 KILLED += [partial(scenarios.device_killed, "sync", 5, 60, 8, 5, "5 and 3.1.1")]
@@ -27,7 +30,7 @@ KILLED += [partial(scenarios.device_killed, "sync", 5, 60, 8, 5, "5 and 3.1.1")]
 
 def _name(make: Make) -> str:
     version = f"-{make.args[5]}" if len(make.args) > 5 else ""
-    return f"{make.args[0]}{version}-seed{make.args[1]}"
+    return f"{make.args[0]}{version}{'-ws' if make in WEB else ''}-seed{make.args[1]}"
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,14 @@ def test_bad_links(outcome: Outcome) -> None:
     assert not outcome.problems()
     assert sum(outcome.faults.values()) >= 20 and not outcome.faults[CORRUPT]
     assert not outcome.lost and not outcome.forgotten and not outcome.cut, "nothing here may be missing"
+
+
+@pytest.mark.parametrize("make", WEB, ids=_name)
+def test_bad_links_through_websocket(outcome: Outcome) -> None:
+    """HTTP's request, frames cut anywhere, a server that is away: the same promises."""
+    assert not outcome.problems()
+    assert sum(outcome.faults.values()) >= 15 and not outcome.faults[CORRUPT]
+    assert not outcome.lost and not outcome.twice and not outcome.out_of_order and not outcome.forgotten
 
 
 @pytest.mark.parametrize("make", FIVE, ids=_name)

@@ -34,15 +34,17 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from faults.device import numbered
 from faults.peers import label, peer, properties
 from faults.plan import CORRUPT, Plan
 from faults.proxy import Proxy
 from faults.tally import Outcome, Tally
+from faults.web import Unframed, limited_frame
 from faults.wire import Ledger, Message, limited
 from support.device import Device
-from tools.broker import Broker
+from tools.broker import Broker, free_port
 
 SCRIPT = Path(__file__).with_name("device") / "traffic.py"
 SETTLED, ROUGH, DEVICE = "broker, settled", "broker, rough", "device"  # kinds of kill -9
@@ -80,6 +82,7 @@ class Traffic:
 
     `kills`: of which kind, spread over the run. `flash`: the outbox is a FlashOutbox. `progress` is called with
     `done()`, of `total`, and the faults so far. `versions`: of MQTT, one for each life of the device, in turn.
+    `transport`: "tcp", or "ws" for WebSocket between the device and the broker.
     """
 
     def __init__(
@@ -93,7 +96,10 @@ class Traffic:
         kills: Sequence[str] = (),
         flash: bool = False,
         versions: Sequence[int] = (4,),
+        transport: str = "tcp",
     ) -> None:
+        self._transport = transport
+        self._web = Unframed() if transport == "ws" else None
         self._versions, self._five = versions, 5 in versions
         self._micropython, self._face, self._plan, self._messages = micropython, face, plan, messages
         self._faults, self._kills, self._flash = faults, kills, flash
@@ -125,6 +131,7 @@ class Traffic:
             self._until(lambda: self._said["end"] > 0, "end")
             self._device.finish()
             outcome = self._judged()
+        assert not (self._web and self._web.wrong), self._web.wrong
         outcome.seconds = time.monotonic() - began
         return outcome
 
@@ -147,12 +154,18 @@ class Traffic:
         # No queue may overflow: the broker would drop messages and tell nobody. And no queue may wait for those in
         # flight: mosquitto 2.0.11 lets new messages pass it.
         extra = ["max_queued_messages 0", "max_inflight_messages 0"]
+        options: dict[str, Any] = {}
         with _STARTING:
-            self._broker = stack.enter_context(Broker(durable=ROUGH in self._kills, extra=extra))
-            self.proxy = stack.enter_context(Proxy(self._broker.port, self._plan, self._hear))
-        version = 5 if self._five else 4
-        self._receiver = stack.enter_context(peer(self._broker.port, "up/#", client_id="receiver", version=version))
-        self._sender = stack.enter_context(peer(self._broker.port, client_id="sender", version=version))
+            target = 0
+            if self._web:  # before 2.0.12 this listener cannot be bound to this computer: so there is a login
+                target = free_port()
+                extra += [f"listener {target}", "protocol websockets"]
+                options["users"] = dict([numbered.LOGIN])
+            self._broker = stack.enter_context(Broker(durable=ROUGH in self._kills, extra=extra, **options))
+            self.proxy = stack.enter_context(Proxy(target or self._broker.port, self._plan, self._hear))
+        common = {"version": 5 if self._five else 4, "login": numbered.LOGIN if self._web else None}
+        self._receiver = stack.enter_context(peer(self._broker.port, "up/#", client_id="receiver", **common))
+        self._sender = stack.enter_context(peer(self._broker.port, client_id="sender", **common))
         for each in (self._receiver.client, self._sender.client):
             each.reconnect_delay_set(1, 1)
         self._sender.client.on_publish = lambda _client, _data, mid, *_: self._stored.update({mid: time.monotonic()})
@@ -163,15 +176,20 @@ class Traffic:
 
     def _hear(self, connection: int, to_broker: bool, data: bytes) -> bytes | None:
         """In the thread of the proxy. MQTT 5: the first thing that a broker says gets a small Receive Maximum."""
-        self._ledger.hear(connection, to_broker, data)
-        if to_broker or not data or connection in self._greeted:
+        said = self._web.hear(connection, to_broker, data) if self._web else data
+        if said or not data:
+            self._ledger.hear(connection, to_broker, said)
+        if to_broker or not said or connection in self._greeted:
             return None
         self._greeted.add(connection)
-        return limited(data) if self._ledger.level(connection) == 5 else None
+        if self._ledger.level(connection) != 5:
+            return None
+        return limited_frame(data) if self._web else limited(data)
 
     def _start_device(self, port: int) -> None:
         version = self._versions[self._run % len(self._versions)]
-        self._device = Board(self._micropython, SCRIPT, self._face, port, self._run, self._folder, version)
+        more = (self._folder, version, self._transport)
+        self._device = Board(self._micropython, SCRIPT, self._face, port, self._run, *more)
 
     # --- The course of a run ---------------------------------------------------------------
 

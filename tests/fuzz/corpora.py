@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from fuzz import decoder, decoder5, ordeal, ordeal5
+from fuzz import decoder, decoder5, frames, ordeal, ordeal5
 
 FOLDER = Path(__file__).parent / "corpus"
 TARGETS: dict[str, Callable[[bytes], None]] = {
@@ -11,6 +11,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "session": ordeal.check,
     "decoder5": decoder5.check,
     "session5": ordeal5.check,
+    "frames": frames.check,
 }
 
 

@@ -23,7 +23,7 @@ def settings(greeting=False, limit=0, size=3, stall=0):
     return bytes((greeting | limit << 1 | size << 3 | stall << 5,))
 
 
-def _expected(stream, greeting, max_packet):
+def expected(stream, greeting, max_packet):
     """What the reference makes of a stream: its messages, answers, whether it is refused, whether it came online."""
     receiver = Receiver(online=not greeting)
     messages, answers, at = [], b"", 0
@@ -81,7 +81,7 @@ def check(data):
         listen(session, len(stream))
     except OSError as raised:
         error = raised
-    _compare(session, error, network["stall"], *_expected(stream, greeting, max_packet))
+    _compare(session, error, network["stall"], *expected(stream, greeting, max_packet))
 
 
 def _compare(session, error, stalling, messages, answers, refused, online):

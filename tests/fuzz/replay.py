@@ -29,7 +29,13 @@ sys.modules["packets"] = _Packets
 sys.modules["received5"] = _Received5
 sys.modules["support.faketls"] = _FakeTLS
 
-_MODULES = {"decoder": "decoder", "session": "ordeal", "decoder5": "decoder5", "session5": "ordeal5"}
+_MODULES = {
+    "decoder": "decoder",
+    "session": "ordeal",
+    "decoder5": "decoder5",
+    "session5": "ordeal5",
+    "frames": "frames",
+}
 check = __import__("fuzz." + _MODULES[sys.argv[1]], None, None, ("check",)).check
 
 

@@ -19,11 +19,22 @@ from support.device import Device
 from support.session import Session
 from support.session5 import Session5
 
-_FUZZ = ("decoder", "decoder5", "hostile_broker", "ordeal", "ordeal5", "reference")
-_SUPPORT = ("__init__", "answering", "fakenet", "faketime", "ports", "reference5", "session", "session5")
+_FUZZ = ("decoder", "decoder5", "frames", "hostile_broker", "ordeal", "ordeal5", "reference")
+_SUPPORT = (
+    "__init__",
+    "answering",
+    "fakenet",
+    "faketime",
+    "fakews",
+    "framing",
+    "ports",
+    "reference5",
+    "session",
+    "session5",
+)
 # Of which the fake network, the broker and the checks take half; with MQTT 5 the reference that decodes it as well.
 _HEAP, _HEAP5 = "192k", "288k"
-_GUIDED_STEPS = {"decoder": 500, "session": 40, "decoder5": 300, "session5": 30}
+_GUIDED_STEPS = {"decoder": 500, "session": 40, "decoder5": 300, "session5": 30, "frames": 150}
 _SETTINGS = {"deadline": None, "database": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
 
 

@@ -134,16 +134,19 @@ async def _measure(client, call, again=None):
     print("result", json.dumps({"took": took, "outcome": outcome, "step": meter.step, "pause": meter.pause}))
 
 
-def _tls():
-    return {"ssl": True, "ssl_params": {"cafile": settings["cafile"]}} if "cafile" in settings else {}
+def _link():
+    """What the case goes through, as arguments of the client."""
+    arguments = {"ssl": True, "ssl_params": {"cafile": settings["cafile"]}} if "cafile" in settings else {}
+    arguments["transport"] = settings.get("transport", "tcp")
+    return arguments
 
 
 async def connect(new):
-    await _measure(new(**_tls()), lambda client: client.connect(), lambda client: client.connect(wait=False))
+    await _measure(new(**_link()), lambda client: client.connect(), lambda client: client.connect(wait=False))
 
 
 async def _online(new, call):
-    client = new(**_tls())
+    client = new(**_link())
     await client.connect(timeout=8)
     await _measure(client, call)
 

@@ -5,6 +5,8 @@ A label is "run.n": which life of the sender, and which of its messages.
 
 from binascii import crc32
 
+LOGIN = ("device", "of-the-tests")  # of everybody, where there is one
+
 
 def topic(direction, qos, n):
     return "%s/%d/%d" % (direction, qos, n % 2)

@@ -1,8 +1,9 @@
 """A device that publishes and receives numbered messages, and says on its output what it has accepted and received.
 
-    micropython traffic.py sync|asyncio PORT RUN FOLDER VERSION
+    micropython traffic.py sync|asyncio PORT RUN FOLDER VERSION TRANSPORT
 
 FOLDER is the flash outbox's, "-" stands for the outbox in RAM. VERSION: 4, or 5; then some messages have properties.
+TRANSPORT: tcp, or ws; then there is a login.
 What is to be done comes on the standard input: `upto N`: publish until N messages were published at QoS 1 and N at
 QoS 2; `end`: wait until all are acknowledged, end. A line that is whole ends with a semicolon: the device may be killed
 while it writes one.
@@ -17,6 +18,7 @@ import numbered
 from fieldmqtt import AsyncMQTTClient, MQTTClient
 
 FACE, PORT, RUN, FOLDER, VERSION = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
+TRANSPORT = sys.argv[6]
 PATIENCE_S = 1  # for an attempt to connect
 TIMEOUT_S = 60  # for whatever else waits: nothing here may come to that
 TOPICS = [numbered.topic("down", qos, n).encode() for qos in (1, 2) for n in (0, 1)]
@@ -73,6 +75,8 @@ def make(kind):
         keywords = {"outbox": FlashOutbox(FOLDER)}
     if VERSION == 5:
         keywords.update(version=5, session_expiry=3600, receive_maximum=RECEIVE_MAXIMUM)
+    if TRANSPORT != "tcp":
+        keywords.update(transport=TRANSPORT, user=numbered.LOGIN[0], password=numbered.LOGIN[1])
     client = kind(
         "device-1",
         "127.0.0.1",
