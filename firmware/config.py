@@ -15,26 +15,29 @@ REQUIRED = object()
 
 # field: (types, default, smallest, largest). Smallest and largest are for numbers; those of texts are lengths.
 # A dict instead is a section of its own; it is checked in the same way.
+_ADDRESS = (str, REQUIRED, 7, 15)  # one for all that have the same rule: each would be an object of its own in RAM
+_PATH = (str, None, 1, 200)
 _WIFI = {
     "ssid": (str, REQUIRED, 1, 32),
     "password": (str, None, 0, 64),  # secret
 }
 _STATIC = {
-    "ip": (str, REQUIRED, 7, 15),
-    "subnet": (str, REQUIRED, 7, 15),
-    "gateway": (str, REQUIRED, 7, 15),
-    "dns": (str, REQUIRED, 7, 15),
+    "ip": _ADDRESS,
+    "subnet": _ADDRESS,
+    "gateway": _ADDRESS,
+    "dns": _ADDRESS,
 }
 _TLS = {  # file names on the board, DER or PEM
-    "ca": (str, None, 1, 200),  # who signed the broker's certificate; needed unless insecure
-    "cert": (str, None, 1, 200),  # this board's own certificate, for brokers that ask for one
-    "key": (str, None, 1, 200),  # and its private key
+    "ca": _PATH,  # who signed the broker's certificate; needed unless insecure
+    "cert": _PATH,  # this board's own certificate, for brokers that ask for one
+    "key": _PATH,  # and its private key
     "hostname": (str, None, 1, 253),  # the name in the broker's certificate, when `server` is another
     "insecure": (bool, False, 0, 1),  # true: anyone may claim to be the broker
 }
 _MQTT = {
     "server": (str, REQUIRED, 1, 253),
-    "port": (int, 0, 1, 65535),  # default 1883, with tls 8883
+    "port": (int, 0, 1, 65535),  # default 1883, with tls 8883; with websocket 80, with both 443
+    "websocket": _PATH,  # the path, such as /mqtt: through a WebSocket. Default: MQTT over TCP or TLS itself
     "user": (str, None, 0, 200),
     "password": (str, None, 0, 1000),  # secret
     "keepalive": (int, 60, 5, 3600),  # s
@@ -87,6 +90,9 @@ def complete(given, keeps_time=True):
         raise ValueError("mqtt.full: refuse or drop")
     if 0 < config["mqtt"]["flash"] < 8192:
         raise ValueError("mqtt.flash: 0, or 8192 to 1000000 bytes")
+    path = config["mqtt"]["websocket"]
+    if path and (path[0] != "/" or min(path) <= " "):
+        raise ValueError("mqtt.websocket: a path, which begins with / and has no space")
     _check_tls(config["mqtt"]["tls"], keeps_time or config["ntp"])
     return config
 

@@ -86,21 +86,13 @@ def make_client(config, name, outbox):
     mqtt = config["mqtt"]
     tls = mqtt["tls"]
     params = _tls_params(tls) if tls else {}
-    more = {"version": 5, "session_expiry": _SESSION_S} if mqtt["version"] == 5 else {}
+    more = {"version": 5, "session_expiry": _SESSION_S} if mqtt["version"] == 5 else {}  # type: dict[str, object]
+    if mqtt["websocket"]:
+        more["transport"], more["path"] = "ws", mqtt["websocket"]
+    where = [mqtt[field] for field in ("server", "port", "user", "password", "keepalive")]
+    insecure = bool(tls and tls["insecure"])
     try:
-        return MQTTClient(
-            name,
-            mqtt["server"],
-            mqtt["port"],
-            mqtt["user"],
-            mqtt["password"],
-            mqtt["keepalive"],
-            True if tls else None,
-            params,
-            insecure=bool(tls and tls["insecure"]),
-            outbox=outbox,
-            **more,
-        )
+        return MQTTClient(name, *where, True if tls else None, params, insecure=insecure, outbox=outbox, **more)
     except (OSError, ValueError):
         _blame(params)
         raise

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tools import provision_tls as tls
+from tools import provision_websocket
 from tools.certificates import CertificateError
 from tools.provision_tls import NO_LOGIN, NO_PERMISSION, NO_PORT, NO_TLS, SUFFIX, Failed, Settings
 
@@ -159,22 +160,27 @@ class _Client:
     def login(self) -> str:
         """CONNECT, with the same user, password, certificate, keepalive and a last will."""
         settings = self._settings
+        self._connect()
+        code: ReasonCode = self._wait("connected", _no_answer(settings), NO_LOGIN)
+        if code.is_failure:
+            what = _REFUSED.get(code.value, "ask who runs the broker")
+            raise Failed(f"refused: {code}".lower(), what, NO_LOGIN)
+        certificate = " with a certificate" if settings.tls and settings.tls["cert"] else ""
+        return f"as {settings.name}{SUFFIX}{certificate}{f', WebSocket {settings.path}' if settings.path else ''}"
+
+    def _connect(self) -> None:
+        settings = self._settings
         try:
+            if settings.path:
+                provision_websocket.upgrade(settings, self._timeout)
             self.client.connect(tls.resolve(settings), settings.port, settings.mqtt["keepalive"])
+        except paho.WebsocketConnectionError as error:
+            advice = "what answers there cannot do WebSocket right; is something between here and the broker?"
+            raise Failed(str(error), advice, NO_LOGIN) from None
         except ssl.SSLError as error:
             raise Failed(f"TLS: {error.reason}", "try again; it worked a moment ago", NO_TLS) from None
         except OSError as error:
             raise Failed(f"{error.strerror or error}", "try again; it worked a moment ago", NO_PORT) from None
-        advice = "no MQTT there?" if settings.tls else "no MQTT there, or a port for TLS: --ca, and mqtt.port 8883?"
-        if settings.tls and settings.tls["cert"]:
-            advice = (
-                f"its policy must allow this certificate, the client ids {settings.name} and …{SUFFIX}, and the will"
-            )
-        code: ReasonCode = self._wait("connected", advice, NO_LOGIN)
-        if code.is_failure:
-            what = _REFUSED.get(code.value, "ask who runs the broker")
-            raise Failed(f"refused: {code}".lower(), what, NO_LOGIN)
-        return f"as {settings.name}{SUFFIX}{' with a certificate' if settings.tls and settings.tls['cert'] else ''}"
 
     def subscribe(self) -> str:
         """To what the board subscribes to, and to what is published next."""
@@ -237,6 +243,18 @@ class _Client:
                 raise Failed(_HUNG_UP, advice, code)
             if time.monotonic() > deadline:
                 raise Failed(f"{otherwise} within {limit:g} s", advice, code)
+
+
+def _no_answer(settings: Settings) -> str:
+    """What to do where CONNECT is not answered."""
+    if settings.tls and settings.tls["cert"]:
+        return f"its policy must allow this certificate, the client ids {settings.name} and …{SUFFIX}, and the will"
+    if settings.path:
+        return "no MQTT there: is mqtt.websocket right?"
+    other = "for WebSocket: --set mqtt.websocket=/mqtt?"
+    if settings.tls:
+        return f"no MQTT there, or a port {other}"
+    return f"no MQTT there, or a port for TLS: --ca, and mqtt.port 8883? Or {other}"
 
 
 def _ask_version_5(settings: Settings, timeout: float) -> str | None:

@@ -145,18 +145,28 @@ class Draft:
 
 def _check_server(server: str) -> None:
     if "://" in server or "/" in server or ":" in server or " " in server:
-        how = "only the name or the IPv4 address; the port is mqtt.port, TLS is --ca"
+        how = "only the name or the IPv4 address; the port is mqtt.port, TLS is --ca, a path is mqtt.websocket"
         raise SettingError(f"mqtt.server: {how}; for example --set mqtt.server=192.168.1.10")
+
+
+def _port_doubt(mqtt: Config) -> str | None:
+    """A port that others than these settings have by custom."""
+    port, usual = mqtt["port"], provision_schema.usual_port(mqtt)
+    if mqtt["websocket"] and port in (1883, 8883):
+        return f"mqtt.port is {port}, which is the port without WebSocket; with mqtt.websocket {usual} is usual"
+    if mqtt["tls"] and port in (80, 1883):
+        return f"mqtt.port is {port}, which is a port without TLS; for TLS most brokers have {usual}"
+    if not mqtt["tls"] and port in (443, 8883):
+        return f"mqtt.port is {port}, which is a port for TLS, and there is no --ca"
+    return None
 
 
 def _doubts(whole: Config) -> list[str]:
     """What is allowed and most often a mistake."""
     mqtt = whole["mqtt"]
     found = []
-    if mqtt["tls"] and mqtt["port"] == 1883:
-        found.append("mqtt.port is 1883, which is the port without TLS; for TLS most brokers have 8883")
-    if not mqtt["tls"] and mqtt["port"] == 8883:
-        found.append("mqtt.port is 8883, which is the port for TLS, and there is no --ca")
+    if doubt := _port_doubt(mqtt):
+        found.append(doubt)
     if mqtt["password"] and not mqtt["tls"]:
         found.append("the broker's password travels readable: TLS (--ca) hides it")
     if mqtt["tls"] and mqtt["tls"]["insecure"]:

@@ -32,6 +32,8 @@ def _aws(whole: Config, name: str) -> None:
     if ".iot." not in server or "amazonaws.com" not in server:
         how = "aws iot describe-endpoint --endpoint-type iot:Data-ATS"
         raise SettingError(f"mqtt.server: not an endpoint of AWS IoT, such as NAME-ats.iot.REGION.amazonaws.com; {how}")
+    if whole["mqtt"]["websocket"]:
+        raise SettingError("mqtt.websocket: AWS IoT wants signed requests for it, which boards do not make; remove it")
     if not tls or tls["insecure"]:
         raise SettingError("mqtt.tls: AWS IoT is reached by verified TLS only; give --ca AmazonRootCA1.pem")
     if not tls["cert"]:

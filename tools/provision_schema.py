@@ -36,6 +36,7 @@ _EXAMPLES: dict[str, Any] = {
     "network.static.gateway": "192.168.1.1",
     "network.static.dns": "192.168.1.1",
     "mqtt.port": 1883,
+    "mqtt.websocket": "/mqtt",
     "mqtt.tls.ca": "ca.der",
     "mqtt.tls.cert": "cert.der",
     "mqtt.tls.key": "key.der",
@@ -221,6 +222,13 @@ def _such_as(path: str) -> str:
     value = example(path)
     shown = value if isinstance(value, str) else json.dumps(value)
     return f"; for example --set '{path}={shown}'"
+
+
+def usual_port(mqtt: Mapping[str, Any]) -> int:
+    """The port of the section mqtt where it names none."""
+    if mqtt.get("websocket"):
+        return 443 if mqtt.get("tls") else 80
+    return 8883 if mqtt.get("tls") else 1883
 
 
 def network_kind(board: str) -> str:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import paho.mqtt.client as paho
 from cryptography import x509
@@ -14,18 +14,17 @@ from cryptography.hazmat.primitives import serialization
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from tools import certificates
-from tools.provision_schema import Config
+from tools.provision_schema import Config, usual_port
 
 # Exit codes, one for each kind of failure; 1 and 2 are those of every command.
 NO_NAME, NO_PORT, NO_TLS, NO_LOGIN, NO_PERMISSION = 3, 4, 5, 6, 7
 
 SUFFIX = "-check"  # of a client id: the board's own would throw the board out
 
-_PLAIN_PORT, _TLS_PORT = 1883, 8883
 _OTHER_CA = "mqtt.tls.ca is not who signed it: ask who runs the broker for the certificate of its authority (--ca)"
 _CLOCK = "the one who runs the broker must renew it; is the clock of this computer right?"
 _OUR_OWN = "the broker does not accept the board's certificate: it must know who signed it (--cert, --key)"
-_NOT_TLS = f"is it a port for TLS? Those usually are {_TLS_PORT}; without TLS remove mqtt.tls"
+_NOT_TLS = "is it a port for TLS? Those usually are 8883, with mqtt.websocket 443; without TLS remove mqtt.tls"
 
 # OpenSSL's numbers of what it found wrong with the broker's certificate.
 _VERIFY = {
@@ -84,7 +83,18 @@ class Settings:
     @property
     def port(self) -> int:
         """The port, the default filled in."""
-        return int(self.mqtt["port"]) or (_TLS_PORT if self.tls else _PLAIN_PORT)
+        return int(self.mqtt["port"]) or usual_port(self.mqtt)
+
+    @property
+    def path(self) -> str | None:
+        """Where the WebSocket is at the broker; None: there is none."""
+        found: str | None = self.mqtt["websocket"]
+        return found
+
+    @property
+    def place(self) -> str:
+        """The broker as HTTP names it, with the port where it is not the usual one."""
+        return self.host if self.port == usual_port(self.mqtt) else f"{self.host}:{self.port}"
 
     @property
     def verified_name(self) -> str:
@@ -139,13 +149,21 @@ def _load_own(made: ssl.SSLContext, cert: bytes, key: bytes) -> None:
 def client(settings: Settings, suffix: str, protocol: MQTTProtocolVersion | None = None) -> paho.Client:
     """A client that logs in as the board does, not connected yet; `suffix` is put behind the board's client id."""
     protocol = protocol or MQTTProtocolVersion(settings.mqtt["version"])
-    made = paho.Client(CallbackAPIVersion.VERSION2, settings.name + suffix, protocol=protocol)
+    transport: Literal["websockets", "tcp"] = "websockets" if settings.path else "tcp"
+    made = paho.Client(CallbackAPIVersion.VERSION2, settings.name + suffix, protocol=protocol, transport=transport)
+    if settings.path:
+        made.ws_set_options(settings.path, lambda given: _as_boards(settings, given))
     if settings.mqtt["user"] is not None or settings.mqtt["password"] is not None:
         made.username_pw_set(settings.mqtt["user"] or "", settings.mqtt["password"])
     if settings.tls:
         made.tls_set_context(context(settings))
         made.tls_insecure_set(bool(settings.tls["insecure"]))
     return made
+
+
+def _as_boards(settings: Settings, given: Mapping[str, str]) -> dict[str, str]:
+    """HTTP's headers: the broker by its name, by which a web server chooses; no Origin, which browsers have."""
+    return {**{name: value for name, value in given.items() if name != "Origin"}, "Host": settings.place}
 
 
 def resolve(settings: Settings) -> str:

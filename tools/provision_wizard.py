@@ -82,14 +82,15 @@ class Wizard:
 
     def _broker(self) -> None:
         self._ask("mqtt.server", "Broker: name or IPv4 address")
+        before = provision_schema.usual_port(self._config["mqtt"])
         if self.confirm("TLS", default=get(self._config, "mqtt.tls") is not None):
             self._tls()
         else:
             put(self._config, "mqtt.tls", None)
-        standard = 8883 if get(self._config, "mqtt.tls") else 1883
-        if get(self._config, "mqtt.port") in (1883, 8883):
-            put(self._config, "mqtt.port", None)  # the default, which goes with TLS or without
-        self._ask("mqtt.port", "Port", standard)
+        self._ask("mqtt.websocket", "WebSocket path, if only web ports are open")
+        if get(self._config, "mqtt.port") in (1883, 8883, before):
+            put(self._config, "mqtt.port", None)  # the default, which goes with TLS and WebSocket or without
+        self._ask("mqtt.port", "Port", provision_schema.usual_port(self._config["mqtt"]))
         self._ask("mqtt.user", "User at the broker")
         if get(self._config, "mqtt.user") is None:
             put(self._config, "mqtt.password", None)

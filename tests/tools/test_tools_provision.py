@@ -259,6 +259,7 @@ def test_recipe_aws_iot(run: Provision, certificates: Certificates, output: Path
     [
         ("--set mqtt.server=broker.example", "mqtt.server: not an endpoint of AWS IoT, such as"),
         ("--set mqtt.port=443", "mqtt.port: 8883; 443 needs ALPN"),
+        ("--set mqtt.websocket=/mqtt", "mqtt.websocket: AWS IoT wants signed requests for it"),
         ("--set mqtt.keepalive=20", "mqtt.keepalive: AWS IoT takes 30 to 1200 s"),
         ("--set mqtt.prefix=a/b/c/d/e/f/g", "mqtt.prefix: a topic of AWS IoT has at most 7 slashes"),
         ("--set name=$shed", "name: a client id of AWS IoT has at most 128 bytes and begins without $"),
@@ -375,6 +376,7 @@ def test_commands_of_the_document(
     client = certificates.client
     for name, source in (
         ("AmazonRootCA1.pem", certificates.ca.pem),
+        ("ca.pem", certificates.ca.pem),
         ("shed.pem", client.pem),
         ("shed.key.pem", client.key_pem),
     ):

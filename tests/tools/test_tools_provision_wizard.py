@@ -43,6 +43,7 @@ def answer_everything(person: Dialogue, ca: str, port: str) -> None:
     assert "nowhere.pem: No such file" in person.answer("Certificate of the authority", ca)
     person.answer("ask for a certificate of the board?", "n")
     person.answer("Time server")
+    person.answer("WebSocket path, if only web ports are open")
     person.answer("Port", "99999")
     assert "mqtt.port: it must be 1 to 65535" in person.answer("Port (8883)", port)
     person.answer("User at the broker", "shed")
@@ -91,6 +92,7 @@ def test_what_is_there_is_offered_and_enter_keeps_it(dialogue: Callable[..., Dia
         person.answer(question)
     person.answer("Broker: name or IPv4 address (broker.invalid)")
     person.answer("TLS [y/n] (n)")
+    person.answer("WebSocket path")
     person.answer("Port (1884)")
     person.answer("User at the broker (u)", "-")
     person.answer("Seconds between readings (10)", "60")
@@ -99,6 +101,33 @@ def test_what_is_there_is_offered_and_enter_keeps_it(dialogue: Callable[..., Dia
     assert SECRET not in person.shown
     del mqtt["user"], mqtt["password"]
     assert json.loads(output.read_text()) == {**config, "interval": 60}
+
+
+@pytest.mark.parametrize(
+    ("before", "answer", "port", "after"),
+    [({"port": 1883}, "/mqtt", 80, {"websocket": "/mqtt"}), ({"port": 80, "websocket": "/ws"}, "-", 1883, {})],
+)
+def test_a_websocket_brings_the_port_of_a_web_server(
+    dialogue: Callable[..., Dialogue],
+    tmp_path: Path,
+    before: dict[str, object],
+    answer: str,
+    port: int,
+    after: dict[str, object],
+) -> None:
+    output = tmp_path / "config.json"
+    output.write_text(json.dumps({"mqtt": {"server": "broker.invalid", **before}}))
+    person = dialogue("--output", str(output), "--board", "unix")
+    for question in ("Name of the board", "Broker: name or IPv4 address", "TLS [y/n] (n)"):
+        person.answer(question)
+    person.answer("WebSocket path, if only web ports are open", "mqtt")
+    assert "mqtt.websocket: a path, which begins with /" in person.answer("WebSocket path", answer)
+    person.answer(f"Port ({port})")
+    person.answer("User at the broker")
+    person.answer("Seconds between readings")
+    person.answer("Try them", "n")
+    assert person.end() == 0
+    assert json.loads(output.read_text()) == {"mqtt": {"server": "broker.invalid", **after}}
 
 
 def test_ctrl_c_writes_nothing(dialogue: Callable[..., Dialogue], tmp_path: Path) -> None:
