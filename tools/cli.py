@@ -23,5 +23,5 @@ def _setup() -> None:
 
 _BOARDS = ("boards", "flash", "provision", "deploy", "monitor", "test-board")
 
-for _name in ("demo", *_BOARDS, "check", "sizes", "bench"):
+for _name in ("demo", *_BOARDS, "check", "sizes", "bench", "fleet"):
     app.command(_name)(import_module(f"tools.{_name.replace('-', '_')}").main)
