@@ -5,7 +5,7 @@ SECONDS ?= 300
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo boards flash provision deploy monitor test-board check test sizes bench soak fuzz deadlines wear storm clean
+.PHONY: help setup demo boards flash provision deploy monitor test-board check test sizes bench soak fuzz deadlines wear storm fleet interop ends cluster clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,18 @@ wear: setup ## what the outbox on flash writes and erases, and the years it last
 
 storm: setup ## 500 boards lose their broker at once and come back (ARGS=--write: docs/storm.md)
 	@$(VENV) tests/long/storm.py $(ARGS)
+
+fleet: setup ## BOARDS=50 on this computer against one broker, live (BROKER=host:port RATE=60 ARGS="--storm --tls")
+	@$(VENV) -m tools fleet $(or $(BOARDS),50) $(if $(BROKER),--broker $(BROKER)) $(if $(RATE),--rate $(RATE)) $(ARGS)
+
+interop: setup ## every case on every broker, the table of docs/brokers.md (ARGS="--broker aedes --case will")
+	@$(VENV) tests/interop/interop.py $(ARGS)
+
+ends: setup ## the clients of the other end, the tables of docs/other-ends.md (ARGS="--client mqttjs --write")
+	@$(VENV) tests/interop/ends/run.py $(ARGS)
+
+cluster: setup ## RabbitMQ on three nodes that are killed in turn, some 8 minutes (ARGS=--write: docs/brokers.md)
+	@$(VENV) tests/interop/cluster.py $(ARGS)
 
 clean: ## remove what was built (not .venv and .toolchain)
 	rm -rf build .pytest_cache .ruff_cache .mypy_cache

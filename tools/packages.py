@@ -142,19 +142,38 @@ def write_wrapper(folder: Path, program: str) -> Path:
     """A script `folder/<program>` that starts the program unpacked in `folder/root` with the libraries beside it."""
     root = folder / "root"
     binary = _first(root, (f"usr/bin/{program}", f"usr/sbin/{program}"))
-    libraries = ":".join(f"$here/{path.relative_to(folder)}" for path in _library_folders(root))
-    loader = _first(root, ("usr/lib*/ld-linux*", "lib*/ld-linux*", "usr/lib/*/ld-linux*", "lib/*/ld-linux*"))
-    if loader:
-        start = f'"$here/{loader.relative_to(folder)}" --library-path "{libraries}" "$here/{{}}"'
-    else:
-        start = f'env LD_LIBRARY_PATH="{libraries}" "$here/{{}}"'
     if not binary:
         raise Unavailable(f"the package holds no program {program}")
     wrapper = folder / program
-    start = start.format(binary.relative_to(folder))
-    wrapper.write_text(f'#!/bin/sh\nhere=$(dirname "$(readlink -f "$0")")\nexec {start} "$@"\n')
-    wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    _write_script(wrapper, f'here=$(dirname "$(readlink -f "$0")")\nexec {_start(folder, binary)} "$@"')
     return wrapper
+
+
+def wrap_in_place(folder: Path, programs: Iterable[Path]) -> None:
+    """The same for programs below `folder/root` that others start by their path: the script takes their place."""
+    for program in programs:
+        binary = program.parent / "elf" / program.name  # some look at their own name
+        binary.parent.mkdir(exist_ok=True)
+        program.rename(binary)
+        up = "/".join([".."] * len(program.parent.relative_to(folder).parts))
+        here = f'here=$(readlink -f "$(dirname "$(readlink -f "$0")")/{up}")'
+        _write_script(program, f'{here}\nexec {_start(folder, binary)} "$@"')
+
+
+def _start(folder: Path, binary: Path) -> str:
+    """What a script says to start this program, with the folder in $here: by the loader beside it if there is one."""
+    root = folder / "root"
+    libraries = ":".join(f"$here/{path.relative_to(folder)}" for path in _library_folders(root))
+    loader = _first(root, ("usr/lib*/ld-linux*", "lib*/ld-linux*", "usr/lib/*/ld-linux*", "lib/*/ld-linux*"))
+    program = f'"$here/{binary.relative_to(folder)}"'
+    if loader:
+        return f'"$here/{loader.relative_to(folder)}" --library-path "{libraries}" {program}'
+    return f'env LD_LIBRARY_PATH="{libraries}" {program}'
+
+
+def _write_script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
 
 
 def _first(root: Path, patterns: Iterable[str]) -> Path | None:
@@ -196,7 +215,7 @@ def bring_micropythons(run: Run, say: Say) -> None:
 def _bring_micropython(system: System, suite: str, run: Run) -> str:
     with Apt(system, suite, run) as apt:
         version = apt.version("micropython")
-        if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < toolchain.MINIMUM:
+        if _numbers(version) < toolchain.MINIMUM:
             raise Unavailable(f"no MicroPython of 1.23 or later (it has {version or 'none'})")
         place = toolchain.TOOLCHAIN / f"micropython-{version}"
         shutil.rmtree(place, ignore_errors=True)
@@ -206,6 +225,10 @@ def _bring_micropython(system: System, suite: str, run: Run) -> str:
         shutil.rmtree(place)
         raise Unavailable(f"MicroPython {version} does not run here, or has no tls")
     return version
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
 def bring_mosquitto(run: Run, say: Say) -> None:
@@ -225,3 +248,32 @@ def bring_mosquitto(run: Run, say: Say) -> None:
         shutil.rmtree(place)
         raise Unavailable(f"mosquitto {version} does not run here")
     say(f"{system.suite}: mosquitto {version}")
+
+
+def _link_libraries(root: Path, run: Run) -> None:
+    """Give libraries the names that programs look for: some packages leave that to the system's ldconfig."""
+    ldconfig = shutil.which("ldconfig", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if ldconfig:
+        run([ldconfig, "-n", *_library_folders(root)])
+
+
+def unpack_first(package: str, minimum: tuple[int, ...], root: Path, run: Run) -> str:
+    """Unpack a package with all it needs, from the oldest suite that has at least `minimum`; return its version."""
+    if _has_only_brew():
+        raise Unavailable(f"brew install {package}")
+    system = System(run)
+    seen = []
+    for suite in system.suites():
+        try:
+            with Apt(system, suite, run) as apt:
+                version = apt.version(package)
+                if _numbers(version) >= minimum:
+                    apt.unpack(package, root)
+                    _link_libraries(root, run)
+                    return version
+        except (Unavailable, subprocess.SubprocessError, OSError) as error:
+            shutil.rmtree(root, ignore_errors=True)
+            version = reason(error)
+        seen.append(f"{suite}: {version or 'none'}")
+    wanted = ".".join(map(str, minimum))
+    raise Unavailable(f"no {package} of {wanted} or later ({', '.join(seen)})")
