@@ -72,7 +72,7 @@ fleet: setup ## BOARDS=50 on this computer against one broker, live (BROKER=host
 interop: setup ## every case on every broker, the table of docs/brokers.md (ARGS="--broker aedes --case will")
 	@$(VENV) tests/interop/interop.py $(ARGS)
 
-ends: setup ## the clients of the other end, the tables of docs/other-ends.md (ARGS="--client mqttjs --write")
+ends: setup ## the clients of the other end, the tables of docs/other-ends.md (ARGS="--client mqtt.js", ARGS=--write)
 	@$(VENV) tests/interop/ends/run.py $(ARGS)
 
 cluster: setup ## RabbitMQ on three nodes that are killed in turn, some 8 minutes (ARGS=--write: docs/brokers.md)

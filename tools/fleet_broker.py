@@ -101,7 +101,8 @@ class Listener:
         self._client.loop_stop()
 
     def forget(self, boards: int) -> None:
-        """Take back what a broker would keep for ever: the boards' retained states and the listener's session."""
+        """Disconnect, and take back what a broker keeps: the boards' retained states and the listener's session."""
+        self.close()  # two of one name would take the connection from each other
         client = self._make(clean_session=True)
         client.connect(*self._address)
         client.loop_start()

@@ -63,6 +63,7 @@ class Result:
     """What a run has shown; times in s."""
 
     plan: Plan
+    interrupted: bool = False  # by Ctrl-C or a signal, not by its plan
     connected: int = 0  # boards that were online at the end
     received: int = 0
     twice: int = 0
@@ -125,7 +126,7 @@ class Run:
             while self.plan.seconds is None:
                 self._turn()
         except KeyboardInterrupt:
-            pass
+            self.result.interrupted = True
         self._end()
         return self.result
 
@@ -235,7 +236,6 @@ def fleet(plan: Plan) -> Iterator[Run]:
         )
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fieldmqtt-fleet-")))
-        library = compiled(folder / "lib")
         tls, authority = local_tls(folder) if plan.tls else (None, None)
         broker = None if plan.broker else LocalBroker(tls)
         if broker:
@@ -247,6 +247,7 @@ def fleet(plan: Plan) -> Iterator[Run]:
         stack.callback(listener.close)
         if broker:
             broker.remember()
+        library = compiled(folder / "lib")
         mqtt = {"server": host, "port": port, "prefix": topics.prefix, "flash": 0}
         mqtt |= {"tls": {"ca": str(authority)}} if tls else {}
         config = {"interval": 60 / plan.rate, "mqtt": mqtt}

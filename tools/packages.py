@@ -26,6 +26,8 @@ Say = Callable[[str], None]
 _SUITES = {"debian": ("trixie", "forky", "sid"), "ubuntu": ("devel",)}
 _COMPONENTS = {"debian": "main", "ubuntu": "main universe"}
 _KEYRING = "/usr/share/keyrings/{}-archive-keyring.gpg"
+# How npm, apt and pip begin the line that says why; what comes last may be where a log is.
+_ERRORS = ("npm error", "npm ERR!", "E:", "ERROR:")
 _MACHINE_STATUS = "/var/lib/dpkg/status"
 
 
@@ -186,9 +188,10 @@ def _library_folders(root: Path) -> list[Path]:
 
 
 def reason(error: Exception) -> str:
-    """In one line: what a command said last, or the error itself."""
-    said = getattr(error, "output", None) or str(error)
-    return str(said).strip().splitlines()[-1]
+    """In one line: what a command called an error or said last, or the error itself."""
+    said = str(getattr(error, "output", None) or "").strip() or str(error).strip() or type(error).__name__
+    lines = said.splitlines()
+    return next((line for line in lines if line.startswith(_ERRORS)), lines[-1])
 
 
 def _has_only_brew() -> bool:

@@ -4,7 +4,7 @@ The first byte of an input chooses the settings, the rest is what the broker say
 """
 
 import packets
-from fuzz.reference import Malformed, Receiver, frame
+from fuzz.reference import Receiver, frame, heard
 from support.answering import CONNECT, Broker
 from support.session import Session
 
@@ -26,19 +26,8 @@ def settings(greeting=False, limit=0, size=3, stall=0):
 def expected(stream, greeting, max_packet):
     """What the reference makes of a stream: its messages, answers, whether it is refused, whether it came online."""
     receiver = Receiver(online=not greeting)
-    messages, answers, at = [], b"", 0
-    try:
-        while True:
-            found = frame(stream, at, max_packet)
-            if found is None:
-                return messages, answers, False, receiver.online
-            head, body, at = found
-            message, answer = receiver.take(head, body)
-            answers += answer
-            if message:
-                messages.append(message)
-    except Malformed:
-        return messages, answers, True, receiver.online
+    messages, answers, refused = heard(receiver, lambda at: frame(stream, at, max_packet))
+    return messages, answers, refused, receiver.online
 
 
 def listen(session, size):

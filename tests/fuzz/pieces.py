@@ -5,7 +5,7 @@ client is online. Runs under CPython and MicroPython.
 """
 
 from fuzz.decoder import Broken, listen
-from fuzz.reference import Malformed, Receiver, frame
+from fuzz.reference import Malformed, Receiver, frame, heard
 from support import fakenet
 from support.session import Session
 
@@ -30,36 +30,22 @@ def _head(packet, max_packet):
     return at, size
 
 
-def _begins(stream, at, max_packet):
-    """Raise Malformed if what has come of a packet larger than max_packet is that already."""
+def _frame(stream, at, max_packet):
+    """As `frame`. Raises Malformed if what has come of a packet larger than max_packet is that already."""
     try:
-        frame(stream, at, max_packet)
-        return
+        return frame(stream, at, max_packet)
     except Malformed:
-        frame(stream, at, _LARGEST)  # which raises the same unless it is too large and nothing else
+        found = frame(stream, at, _LARGEST)  # which raises the same unless it is too large and nothing else
     packet = stream[at:]
     start, size = _head(packet, max_packet)
     if len(packet) >= size:
         Receiver(online=True).take(packet[0], packet[start:])
+    return found
 
 
 def expected(stream, max_packet):
     """What the reference makes of a stream: its messages, answers, whether it is refused."""
-    receiver = Receiver(online=True)
-    messages, answers, at = [], b"", 0
-    try:
-        while True:
-            _begins(stream, at, max_packet)
-            found = frame(stream, at, _LARGEST)
-            if found is None:
-                return messages, answers, False
-            head, body, at = found
-            message, answer = receiver.take(head, body)
-            answers += answer
-            if message:
-                messages.append(message)
-    except Malformed:
-        return messages, answers, True
+    return heard(Receiver(online=True), lambda at: _frame(stream, at, max_packet))
 
 
 class Pieces:

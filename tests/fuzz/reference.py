@@ -38,6 +38,23 @@ def number(body, at=0):
     return body[at] << 8 | body[at + 1]
 
 
+def heard(receiver, following):
+    """What a Receiver makes of a stream: its messages, answers, whether it is refused. `following(at)`: as `frame`."""
+    messages, answers, at = [], b"", 0
+    try:
+        while True:
+            found = following(at)
+            if found is None:
+                return messages, answers, False
+            head, body, at = found
+            message, answer = receiver.take(head, body)
+            answers += answer
+            if message:
+                messages.append(message)
+    except Malformed:
+        return messages, answers, True
+
+
 class Receiver:
     """The receiving side of a client that has sent CONNECT and nothing else."""
 

@@ -1,4 +1,4 @@
-// aedes on all its transports, with what it does logged. The settings are a JSON text in the first argument:
+// aedes on all its transports, with what it does logged. The first argument is the path of the settings, in JSON:
 // {host, ports: {tcp, tls, mtls, ws, wss}, cert, key, ca, login: [user, password]}.
 
 import { once } from 'node:events'
@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
-const settings = JSON.parse(process.argv[2])
+const settings = JSON.parse(readFileSync(process.argv[2]))
 const load = createRequire(join(process.cwd(), 'package.json')) // the packages are there, not beside this file
 const { Aedes } = load('aedes')
 const { createServer } = load('aedes-server-factory')

@@ -61,6 +61,7 @@ class Part:
     title: str
     bring: Callable[[Path], None]
     pins: Callable[[], str] = lambda: ""  # what was brought for other pins is brought again
+    needs: Callable[[], object] = lambda: None  # brings what `bring` starts
 
     @property
     def place(self) -> Path:
@@ -84,7 +85,7 @@ class Part:
         self._mark.write_text(self.pins())
 
 
-def _run(command: packages.Command) -> str:
+def run(command: packages.Command) -> str:
     """Run a command, log it, return what it printed. CalledProcessError has that as its output."""
     ran = subprocess.run(
         [str(part) for part in command],
@@ -104,7 +105,7 @@ def _run(command: packages.Command) -> str:
 
 
 def _mosquitto(place: Path) -> None:
-    packages.unpack_first("mosquitto", (2, 1), place / "root", _run)
+    packages.unpack_first("mosquitto", (2, 1), place / "root", run)
     wrapper = packages.write_wrapper(place, "mosquitto")
     shown = subprocess.run([wrapper, "-h"], capture_output=True, text=True, timeout=20)
     if "mosquitto version" not in shown.stdout:
@@ -112,7 +113,7 @@ def _mosquitto(place: Path) -> None:
 
 
 def _rabbitmq(place: Path) -> None:
-    packages.unpack_first("rabbitmq-server", (4, 1), place / "root", _run)
+    packages.unpack_first("rabbitmq-server", (4, 1), place / "root", run)
     erlang = place / "root" / "usr" / "lib" / "erlang"
     programs = [path for path in (*erlang.glob("erts-*/bin/*"), *erlang.glob("bin/*")) if _is_program(path)]
     packages.wrap_in_place(place, programs)
@@ -121,7 +122,7 @@ def _rabbitmq(place: Path) -> None:
     for other in erlang.glob("erts-*/bin/erl"):  # which comes first for what Erlang starts itself
         other.unlink()
         other.symlink_to("../../bin/erl")
-    _run([erl, "-noinput", "-eval", "crypto:strong_rand_bytes(1), halt()."])  # with its libraries
+    run([erl, "-noinput", "-eval", "crypto:strong_rand_bytes(1), halt()."])  # with its libraries
 
 
 def _is_program(path: Path) -> bool:
@@ -135,7 +136,7 @@ def _aedes(place: Path) -> None:
     _, npm = node()
     for name in ("package.json", "package-lock.json", ".npmrc"):
         shutil.copy(NODE_FILES / name, place)
-    _run([npm, "ci", "--prefix", place])
+    run([npm, "ci", "--ignore-scripts", "--prefix", place])
 
 
 def node() -> tuple[Path, Path]:
@@ -143,10 +144,8 @@ def node() -> tuple[Path, Path]:
     found = shutil.which("node"), shutil.which("npm")
     if found[0] and found[1] and _node_version(found[0]) >= _NODE_MINIMUM:
         return Path(found[0]), Path(found[1])
-    part = _PARTS["node"]
-    if not part.is_there():
-        part.renew()
-    return part.place / "bin" / "node", part.place / "bin" / "npm"
+    place = brought("node")
+    return place / "bin" / "node", place / "bin" / "npm"
 
 
 def _node_version(program: str) -> int:
@@ -159,9 +158,9 @@ def _environment(group: str) -> Callable[[Path], None]:
     """A Python environment with a group of pyproject.toml."""
 
     def bring(place: Path) -> None:
-        _run([toolchain.python(), "-m", "venv", "--without-pip", place])
+        run([toolchain.python(), "-m", "venv", "--without-pip", place])
         pip = (toolchain.python(), "-m", "pip", "--python", place / "bin" / "python", "install", "--no-input")
-        _run([*pip, "--disable-pip-version-check", "--group", f"{_PYPROJECT}:{group}"])
+        run([*pip, "--disable-pip-version-check", "--group", f"{_PYPROJECT}:{group}"])
 
     return bring
 
@@ -181,7 +180,7 @@ _PARTS = {
     for part in (
         Part("mosquitto-2.1", "mosquitto 2.1", _mosquitto),
         Part("rabbitmq", "RabbitMQ and Erlang (70 MB)", _rabbitmq, lambda: _ERL),
-        Part("aedes", "aedes", _aedes, _node_pins),
+        Part("aedes", "aedes", _aedes, _node_pins, node),
         Part("amqtt", "amqtt", _environment("interop-amqtt"), _group_pins),
         Part("node", "Node.js", _environment("interop-node"), _group_pins),
     )
@@ -190,21 +189,21 @@ NAMES = tuple(name for name in _PARTS if name != "node")  # which comes with wha
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """One at a time: two runs may start together."""
+def alone() -> Iterator[None]:
+    """One process at a time brings something: two runs may start together. Not to be nested."""
     PLACE.mkdir(parents=True, exist_ok=True)
     with (PLACE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def brought(name: str, console: Console | None = None) -> Path:
-    """The folder of what has this name, brought if it is missing. Raises Unavailable with the reason, in one line."""
-    part = _PARTS[name]
+def placed(part: Part, console: Console | None = None) -> Path:
+    """Its folder, brought if it is missing; the console is told. Raises Unavailable with the reason, in one line."""
     if part.is_there():
         return part.place
-    console = console or Console(stderr=True)
-    with _alone():
+    console = console or Console(quiet=True)
+    part.needs()  # before alone(), which is not to be nested
+    with alone():
         if not part.is_there():
             _print(console, f"bringing {part.title}")
             began = time.monotonic()
@@ -215,6 +214,11 @@ def brought(name: str, console: Console | None = None) -> Path:
                 raise Unavailable(f"{part.title} could not be brought: {packages.reason(error)}") from error
             _print(console, f"  done in {time.monotonic() - began:.0f} s")
     return part.place
+
+
+def brought(name: str, console: Console | None = None) -> Path:
+    """The folder of the broker, or of what it needs, that has this name; else as placed()."""
+    return placed(_PARTS[name], console or Console(stderr=True))
 
 
 def _print(console: Console, text: str) -> None:

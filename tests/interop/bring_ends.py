@@ -9,23 +9,19 @@ After an edit of ends/package.json:
 and take the `funding` fields out of package-lock.json: they name hosts that are no part of this project.
 """
 
-import fcntl
 import hashlib
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from interop.bring import PLACE, Part, node
+from interop.bring import Part, alone, node, placed, run
 from tools import bench_peers, packages, toolchain
 from tools.packages import Unavailable
 
 _NPM_PACKAGES = Path(__file__).resolve().parent / "ends"
-_BRING_S = 300
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ def paho_c() -> Brought:
 def mqttjs() -> Brought:
     """Node.js, and the folder node_modules in which MQTT.js is."""
     pins = hashlib.sha256((_NPM_PACKAGES / "package-lock.json").read_bytes()).hexdigest
-    modules = _place(Part("ends/npm", "MQTT.js", _npm_install, pins)) / "node_modules"
+    modules = placed(Part("ends/npm", "MQTT.js", _npm_install, pins, node)) / "node_modules"
     found = re.search(r'"version": "([\d.]+)"', (modules / "mqtt" / "package.json").read_text(encoding="utf-8"))
     if not found:
         raise Unavailable(
@@ -63,7 +59,7 @@ def mqttjs() -> Brought:
 def umqtt_simple() -> Brought:
     """The folder in which `umqtt/simple.py` is."""
     try:
-        with _alone():
+        with alone():
             folder = bench_peers.umqtt_simple()
     except bench_peers.PeerMissing as error:
         raise Unavailable(str(error)) from None
@@ -75,12 +71,12 @@ def _debian_programs(package: str, minimum: tuple[int, ...], *names: str) -> dic
     on_path = {name: Path(path) for name in names if (path := shutil.which(name))}
     if len(on_path) == len(names):
         return on_path
-    place = _place(Part(f"ends/{package}", package, partial(_debian_package, package, minimum, names)))
+    place = placed(Part(f"ends/{package}", package, partial(_debian_package, package, minimum, names)))
     return {name: place / name for name in names}
 
 
 def _debian_package(package: str, minimum: tuple[int, ...], names: tuple[str, ...], place: Path) -> None:
-    packages.unpack_first(package, minimum, place / "root", _run)
+    packages.unpack_first(package, minimum, place / "root", run)
     for name in names:
         packages.write_wrapper(place, name)
 
@@ -89,42 +85,13 @@ def _npm_install(place: Path) -> None:
     """What package-lock.json pins; no script of a package is run."""
     for name in ("package.json", "package-lock.json"):
         shutil.copy(_NPM_PACKAGES / name, place)
-    _run([node()[1], "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", place])
-
-
-def _place(part: Part) -> Path:
-    """Its folder, brought if it is missing."""
-    if not part.is_there():
-        with _alone():
-            try:
-                if not part.is_there():
-                    part.renew()
-            except (Unavailable, subprocess.SubprocessError, OSError) as error:
-                raise Unavailable(f"{part.title} could not be brought: {packages.reason(error)}") from error
-    return part.place
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """One process at a time brings something."""
-    PLACE.mkdir(parents=True, exist_ok=True)
-    with (PLACE / "ends.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _run(command: packages.Command) -> str:
-    words = [str(part) for part in command]
-    run = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=_BRING_S)
-    if run.returncode:
-        raise subprocess.CalledProcessError(run.returncode, Path(words[0]).name, run.stdout + run.stderr)
-    return run.stdout
+    run([node()[1], "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", place])
 
 
 def _said(program: Path, option: str, pattern: str) -> str:
     """The version in what a program prints; its exit code is not asked for, as some give 1 for help."""
-    run = subprocess.run([program, option], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
-    found = re.search(pattern, run.stdout.decode(errors="replace"))
+    shown = subprocess.run([program, option], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
+    found = re.search(pattern, shown.stdout.decode(errors="replace"))
     if not found:
         raise Unavailable(f"{program.name} does not run here; remove {program.parent.name} in .toolchain, try again")
     return found[1]

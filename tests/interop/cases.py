@@ -1,8 +1,8 @@
 """Every case by name: a plain function of a Trial that raises when a user would see something else than promised.
 
 `Served.limits`, what an operator's rules leave of a broker, by name: max_qos; max_payload, bytes; keepalive, the
-shortest and the longest, seconds; topic_depth, slashes. A case beyond them is not run. A broker that has limits, or
-is reached by URL, need not have every kind of endpoint.
+shortest and the longest, seconds; topic_depth, slashes. A case beyond them is not run, or not to its end. A broker that
+has limits, or is reached by URL, need not have every kind of endpoint.
 """
 
 from collections.abc import Callable, Mapping

@@ -23,6 +23,8 @@ _LITERALS = threading.Lock()  # until Python 3.13 literal_eval() raises at rando
 _Context = TypeVar("_Context")
 _SCRIPT = Path(__file__).resolve().parent / "device" / "interop_board.py"
 _WORDS = ("ready", "done", "refused", "message", "large", "online", "lost", "on_refused")
+_INTERRUPTED = "the run was interrupted"
+_WAKE = mqtt.MQTTMessage()  # none that came: whoever waits for one is to give up
 _FIRST_CHOICE = (TCP, TLS, MTLS, WS, WSS)  # for cases that are not about the transport
 
 
@@ -149,7 +151,15 @@ class Other(Listener):
             self._answer()
 
     def next(self, timeout: float | None = None) -> mqtt.MQTTMessage:
-        return super().next(self._patience if timeout is None else timeout)
+        message = super().next(self._patience if timeout is None else timeout)
+        if message is _WAKE:
+            raise AssertionError(_INTERRUPTED)
+        return message
+
+    def wake(self) -> None:
+        """Whoever waits here, in another thread, gets an error at once."""
+        self.messages.put(_WAKE)
+        self._answers.put(None)
 
     def publish(self, topic: str, payload: str | bytes, **options: Any) -> None:
         """Publish, and return when the broker has it."""
@@ -159,9 +169,12 @@ class Other(Listener):
 
     def _answer(self) -> Any:
         try:
-            codes, properties = self._answers.get(timeout=self._patience)
+            answer = self._answers.get(timeout=self._patience)
         except queue.Empty:
             raise AssertionError(f"paho: no answer of the broker in {self._patience} s") from None
+        if answer is None:
+            raise AssertionError(_INTERRUPTED)
+        codes, properties = answer
         for code in codes if isinstance(codes, list) else [codes]:
             assert not code.is_failure, f"paho: {code}"
         return properties
@@ -181,6 +194,8 @@ class Trial:
         self.served, self.face, self.patience = served, face, patience
         self.end = next(served.endpoints[kind] for kind in _FIRST_CHOICE if kind in served.endpoints)
         self.boards: list[Board] = []
+        self._others: list[Other] = []
+        self._interrupted = False
         self._micropython = micropython
         self._token = secrets.token_hex(4)
         self._stack = ExitStack()
@@ -190,19 +205,35 @@ class Trial:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._interrupted = False  # what has to be removed is removed all the same
         self._stack.close()
+
+    def interrupt(self) -> None:
+        """Have the case, which runs in another thread, end at once: whatever it waits for raises."""
+        self._interrupted = True
+        for board in list(self.boards):
+            board.kill()
+        for other in list(self._others):
+            other.wake()
+
+    def _check(self) -> None:
+        if self._interrupted:
+            raise AssertionError(_INTERRUPTED)
 
     def enter(self, context: AbstractContextManager[_Context]) -> _Context:
         """Enter something that is left behind all boards that come after it."""
         return self._stack.enter_context(context)
 
     def topic(self, name: str) -> str:
-        """A topic, or a filter, that nobody else uses."""
-        return f"interop/{self._token}/{name}"
+        """A topic, or a filter, that nobody else uses. Raises Forbidden: it is too deep for the broker's operator."""
+        topic, most = f"interop/{self._token}/{name}", self.served.limits.get("topic_depth")
+        if isinstance(most, int) and topic.count("/") > most:
+            raise Forbidden(f"topics with {most} slashes at most")
+        return topic
 
     def concerns(self, topic: str) -> bool:
         """Whether a message is this case's."""
-        return self.foreign or topic.startswith(self.topic(""))
+        return self.foreign or topic.startswith(f"interop/{self._token}/")
 
     def name(self, name: str) -> str:
         """A client identifier that nobody else uses."""
@@ -217,6 +248,7 @@ class Trial:
         board = Board(self, self._micropython, values, heap)
         self.boards.append(board)
         self._stack.callback(board.close)
+        self._check()
         return board
 
     def online(self, name: str = "board", **arguments: Any) -> Board:
@@ -238,7 +270,9 @@ class Trial:
         client_id = client_id if client_id is not None else self.name(name or f"other-{next(self._numbers)}")
         client = _paho(self.served, self.end, client_id, version)
         other = Other(self, client)
+        self._others.append(other)
         self._stack.callback(leave, client)
+        self._check()
         other.connect(self.end, keepalive, **({"clean_start": True} if version == 5 else {}))
         other.subscribe(*((each, qos) if isinstance(each, str) else each for each in filters))
         return other

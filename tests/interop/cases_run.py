@@ -41,12 +41,15 @@ class Event:
     result: Result | None = None
 
 
-def attempt(served: Served, micropython: Path, case: Case, face: str) -> Result:
-    """Run one case with one face; never raises what the case does."""
+def attempt(
+    served: Served, micropython: Path, case: Case, face: str, begun: Callable[[Trial], None] = lambda trial: None
+) -> Result:
+    """Run one case with one face; never raises what the case does. `begun` is told of the trial."""
     began = time.monotonic()
     patience = _EXPECTED_S if case.name in served.differences else WAIT_S
     error = report = forbidden = ""
     trial = Trial(served, micropython, face, patience)
+    begun(trial)
     try:
         with trial:
             case.run(trial)
@@ -79,6 +82,8 @@ class Run:
         self._before: dict[str, str] = {}  # the first failure of those that were tried again
         self._cases = cases
         self._lock = threading.Lock()
+        self._trials: list[Trial] = []
+        self._interrupted = False
 
     def go(self, tell: Callable[[Event], None]) -> None:
         """Run everything; `tell` is called from several threads, one at a time."""
@@ -86,7 +91,7 @@ class Run:
         def one(case: Case, face: str) -> None:
             with self._lock:
                 tell(Event(case, face))
-            result = attempt(self._served, self._micropython, case, face)
+            result = attempt(self._served, self._micropython, case, face, self._begun)
             with self._lock:
                 self._results[case.name].append(result)
                 tell(Event(case, face, result))
@@ -97,12 +102,26 @@ class Run:
             together = [(case, face) for case in allowed if not case.alone for face in self._faces]
             for running in [pool.submit(one, *each) for each in together]:
                 running.result()
-        except BaseException:  # Ctrl-C: the broker ends, and by that what still runs on it
+        except BaseException:  # Ctrl-C: nobody waits until what runs has run out of patience
             pool.shutdown(wait=False, cancel_futures=True)
+            self._interrupt()
+            pool.shutdown()
             raise
         pool.shutdown()
         for each in [(case, face) for case in allowed if case.alone for face in self._faces] + self._again(together):
             one(*each)
+
+    def _begun(self, trial: Trial) -> None:
+        with self._lock:
+            self._trials.append(trial)
+            if self._interrupted:
+                trial.interrupt()
+
+    def _interrupt(self) -> None:
+        with self._lock:
+            self._interrupted = True
+            for trial in self._trials:
+                trial.interrupt()
 
     def _again(self, tried: Sequence[tuple[Case, str]]) -> list[tuple[Case, str]]:
         """What has failed among others is tried a second time, alone; why it failed is noted."""

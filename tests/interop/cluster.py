@@ -31,7 +31,9 @@ from rich.table import Table
 from interop.bring import brought
 from interop.serve_cluster import Cluster
 from support.device import Device
-from tools import tables, toolchain
+from support.signals import leave_on_signals
+from tools import packages, tables, toolchain
+from tools.broker import BrokerError
 
 QUEUES = ("classic", "quorum")
 
@@ -44,7 +46,8 @@ first session is made: a queue keeps its type), QoS 1 at both ends, `clean_sessi
 board's list. A message may come twice. While two of the three are away nothing is acknowledged; it waits in the
 board's outbox. With classic queues, which are the default, a session is on one node: while that is away what goes to
 it is not acknowledged, its owner gets no connection, and without the node's disk the session and all in it is lost.
-A connection that brings no acknowledgement although messages are pending is best given up: `reconnect()`."""
+A connection that brings no acknowledgement although messages are pending is left by the client itself, after `timeout`
+and 1.5 times keepalive, here 20 s."""
 _SCRIPT = Path(__file__).resolve().parent / "device" / "cluster_board.py"
 _WHILE_S = 6.0  # each state of the cluster lasts so long at least
 _READY_S = 60.0
@@ -71,7 +74,7 @@ class Outcome:
     lost: int
     twice: int
     wait_s: float
-    renewed: int  # connections that were given up because they brought no acknowledgement for 20 s
+    renewed: int  # connections that the client left because they brought no acknowledgement
 
     def row(self) -> tuple[str, ...]:
         counts = (f"{number:,}" for number in (self.sent, self.lost, self.twice))
@@ -110,6 +113,21 @@ class Trial:
     def go_on(self) -> None:
         time.sleep(_WHILE_S)
 
+    def begin(self) -> None:
+        self.receive()
+        self.publish()
+        self.go_on()
+
+    def kill(self, node: int) -> None:
+        self.cluster.kill(node)
+        self.go_on()
+
+    def bring_back(self, *nodes: int) -> None:
+        for node in nodes:
+            self.cluster.start(node)
+        self.cluster.wait_until_whole()
+        self.go_on()
+
     def outcome(self, what: str) -> Outcome:
         """End the publisher, wait for the rest, count."""
         assert self.publisher
@@ -144,29 +162,18 @@ class Trial:
 
 def one_after_the_other(trial: Trial) -> None:
     """One node is killed, comes back, then the next one"""
-    trial.receive()
-    trial.publish()
-    trial.go_on()
+    trial.begin()
     for node in (0, 1):
-        trial.cluster.kill(node)
-        trial.go_on()
-        trial.cluster.start(node)
-        trial.cluster.wait_until_whole()
-        trial.go_on()
+        trial.kill(node)
+        trial.bring_back(node)
 
 
 def two_away(trial: Trial) -> None:
     """One node is killed, then the next one while the first is away; both come back"""
-    trial.receive()
-    trial.publish()
-    trial.go_on()
-    for node in (0, 1):
-        trial.cluster.kill(node)
-        trial.go_on()
-    for node in (0, 1):
-        trial.cluster.start(node)
-    trial.cluster.wait_until_whole()
-    trial.go_on()
+    trial.begin()
+    trial.kill(0)
+    trial.kill(1)
+    trial.bring_back(0, 1)
 
 
 def receiver_away(trial: Trial) -> None:
@@ -174,9 +181,7 @@ def receiver_away(trial: Trial) -> None:
     _leave_and_lose(trial)
     trial.receive(ready=False)
     trial.go_on()
-    trial.cluster.start(0)
-    trial.cluster.wait_until_whole()
-    trial.go_on()
+    trial.bring_back(0)
 
 
 def node_gone(trial: Trial) -> None:
@@ -187,13 +192,10 @@ def node_gone(trial: Trial) -> None:
 
 
 def _leave_and_lose(trial: Trial) -> None:
-    trial.receive()
-    trial.publish()
-    trial.go_on()
+    trial.begin()
     trial.leave()
     trial.go_on()
-    trial.cluster.kill(0)
-    trial.go_on()
+    trial.kill(0)
 
 
 SCENARIOS: tuple[Callable[[Trial], None], ...] = (one_after_the_other, two_away, receiver_away, node_gone)
@@ -225,8 +227,7 @@ def measured(queues: tuple[str, ...] = QUEUES, say: Callable[[str], None] = lamb
 
 def markdown(outcomes: list[Outcome]) -> str:
     """A table for a document."""
-    rows = [_HEAD, tuple("---" if n < 2 else "---:" for n in range(len(_HEAD))), *(each.row() for each in outcomes)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return tables.markdown(_HEAD, [each.row() for each in outcomes], numbers_from=2)
 
 
 def table(say: Callable[[str], None] = lambda text: None) -> str:
@@ -241,36 +242,36 @@ def page(outcomes: list[Outcome]) -> str:
     return f"{markdown(outcomes)}\n\n{verdict}: {_SETTINGS}"
 
 
-def written(text: str, made: str) -> str:
-    """`text` with this between its markers. ValueError when they are not there."""
-    begin, end = (text.find(marker) for marker in MARKERS)
-    if not 0 <= begin < end:
-        raise ValueError(f"there is no {MARKERS[0]} … {MARKERS[1]} in {_DOC.name}")
-    return f"{text[: begin + len(MARKERS[0])]}\n{made}\n{text[end:]}"
-
-
+app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 Queues = Annotated[str, typer.Option(help=f"Only these: {', '.join(QUEUES)}.")]
 Write = Annotated[bool, typer.Option("--write", help="Write the table into docs/brokers.md.")]
 
 
+@app.command()
 def main(queues: Queues = "", write: Write = False) -> None:
-    """Kill nodes of a RabbitMQ cluster and count. Exit code 1: quorum queues have lost something."""
+    """Kill nodes of a RabbitMQ cluster and count. Exit code 1: quorum queues have lost something, or it did not run."""
     if queues and (write or queues not in QUEUES):
         raise typer.BadParameter(f"there are {', '.join(QUEUES)}; with --write it is all", param_hint="--queues")
+    leave_on_signals()  # no node is to outlive us
     console = tables.console()
     progress = Console(stderr=True)
-    outcomes = measured(
-        (queues,) if queues else QUEUES, lambda text: progress.print(text, highlight=False, soft_wrap=True)
-    )
+    try:
+        outcomes = measured(
+            (queues,) if queues else QUEUES, lambda text: progress.print(text, highlight=False, soft_wrap=True)
+        )
+    except (packages.Unavailable, toolchain.ToolchainMissing, BrokerError, AssertionError) as error:
+        typer.echo(f"cluster: {(str(error) or repr(error)).splitlines()[0]}", err=True)
+        raise typer.Exit(1) from None
     shown = Table(*_HEAD, box=box.SIMPLE_HEAD if console.is_terminal else box.MARKDOWN)
     for outcome in outcomes:
         shown.add_row(*outcome.row())
     console.print(shown)
     if write:
-        _DOC.write_text(written(_DOC.read_text(encoding="utf-8"), page(outcomes)), encoding="utf-8")
+        text = tables.written(_DOC.read_text(encoding="utf-8"), MARKERS, page(outcomes))
+        _DOC.write_text(text, encoding="utf-8")
         console.print(f"cluster: written to {_DOC.relative_to(toolchain.ROOT)}", highlight=False)
     raise typer.Exit(any(outcome.lost for outcome in outcomes if outcome.queues == "quorum"))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -10,7 +10,6 @@ broker's `differences` say that it does not, or a broker was asked for by name a
 """
 
 import datetime
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ from interop.brokers import BROKERS
 from interop.cases import BY_NAME, FACES, Case
 from interop.cases_run import Event, Result, Run
 from interop.table import Cell, Column, Outcome
+from support.signals import leave_on_signals
 from tools import packages, tables, toolchain
 from tools.broker import BrokerError
 
@@ -113,7 +113,7 @@ def columns(found: Sequence[Tried], old: Sequence[Column], date: str) -> list[Co
     """The columns of a table in which what was not there stays as it was."""
     before = {column.name: column for column in old}
     new = [
-        before.get(each.name, Column(each.name)).left(date, each.missing)
+        before.get(each.name, Column(each.name)).left(date, _why_missing(each))
         if each.missing
         else Column.of(each.name, each.version, date, each.cells)
         for each in found
@@ -121,11 +121,16 @@ def columns(found: Sequence[Tried], old: Sequence[Column], date: str) -> list[Co
     return table.merged(old, new, list(BROKERS))
 
 
+def _why_missing(each: Tried) -> str:
+    """For a document: the reason itself may name a place of this computer."""
+    return "it did not start" if each.broken else "it could not be brought"
+
+
 def write(found: Sequence[Tried], date: str, path: Path) -> None:
     """Put the table into the document. ValueError when it has no place for it."""
     text = path.read_text(encoding="utf-8")
     made = table.markdown(columns(found, table.parsed(text), date), list(BY_NAME))
-    path.write_text(table.written(text, made), encoding="utf-8")
+    path.write_text(tables.written(text, table.MARKERS, made), encoding="utf-8")
 
 
 def _show_table(console: Console, found: Sequence[Tried], cases: Sequence[Case]) -> None:
@@ -151,6 +156,9 @@ def _show_problems(console: Console, found: Sequence[Tried]) -> None:
     for each in found:
         if each.missing and not each.broken:
             console.print(f"{each.name}: not there: {each.missing}", markup=False, highlight=False, soft_wrap=True)
+        for name, cell in each.cells.items():
+            if cell.outcome is Outcome.WORKS and cell.why:
+                console.print(f"{each.name}: {name}: {cell.why}", markup=False, highlight=False, soft_wrap=True)
         for problem in each.problems:
             console.print(f"{each.name}: {problem}", markup=False, highlight=False, soft_wrap=True)
 
@@ -179,7 +187,7 @@ def main(broker: Brokers = None, case: Cases = None, face: Faces = None, write_:
     if write_ and not whole:
         raise typer.BadParameter("a column is written as a whole: without --case and --face", param_hint="--write")
     console = tables.console()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # no broker is to outlive us
+    leave_on_signals()  # no broker is to outlive us
     show = _Show(console)
     found = []
     with show.live:

@@ -10,6 +10,7 @@ from interop.differences import AEDES
 from interop.serving import HOST, Local
 
 _SERVER = Path(__file__).resolve().with_name("aedes_server.mjs")
+_SETTINGS = "settings.json"
 
 
 class Aedes(Local):
@@ -26,8 +27,6 @@ class Aedes(Local):
     def prepare(self) -> None:
         for name in ("package.json", "node_modules"):
             (self.folder / name).symlink_to(self._packages / name)
-
-    def command(self) -> Sequence[str | Path]:
         settings = {
             "host": HOST,
             "ports": {kind: end.port for kind, end in self.endpoints.items()},
@@ -36,7 +35,12 @@ class Aedes(Local):
             "ca": str(self.made.ca.pem),
             "login": self.login,
         }
-        return [self._node, _SERVER, json.dumps(settings)]
+        path = self.folder / _SETTINGS
+        path.touch(0o600)  # the login is in it: any user of this machine can read a command line
+        path.write_text(json.dumps(settings))
+
+    def command(self) -> Sequence[str | Path]:
+        return [self._node, _SERVER, _SETTINGS]
 
     def read_version(self) -> str:
         found = re.search(r"^aedes (\S+) started", self.log(), re.MULTILINE)

@@ -35,8 +35,8 @@ class Cluster(AbstractContextManager["Cluster"]):
     def __enter__(self) -> "Cluster":
         self.folder = Path(tempfile.mkdtemp(prefix="fieldmqtt-cluster-"))
         self._mapper = Mapper(self._installed, self.folder)
-        self._nodes = self._prepared()
         try:
+            self._nodes = self._prepared()
             for number in range(NODES):
                 self._launch(number)
             self._wait_until_open(range(NODES))

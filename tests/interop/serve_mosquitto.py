@@ -77,8 +77,6 @@ AWS_LIMITS: Mapping[str, object] = {
     "max_payload": 131072,
     "keepalive": (30, 1200),
     "topic_depth": 7,  # slashes
-    "topic_bytes": 256,
-    "filters": 8,  # in one SUBSCRIBE
 }
 
 

@@ -64,7 +64,8 @@ def _endpoint(url: SplitResult, mutual: bool) -> Endpoint:
         raise Unavailable(f"{BROKER}: the port of {url.hostname} is a number up to 65535") from None
     if kind == TLS and mutual:
         kind = MTLS
-    return Endpoint(kind, port, url.hostname, (url.path or "/mqtt") if kind in (WS, WSS) else "")
+    query = f"?{url.query}" if url.query else ""
+    return Endpoint(kind, port, url.hostname, (url.path or "/mqtt") + query if kind in (WS, WSS) else "")
 
 
 def _login(url: SplitResult) -> tuple[str, str] | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from interop.served import Difference
+from tools import tables
 
 MARKERS = ("<!-- brokers -->", "<!-- /brokers -->")
 
@@ -28,6 +29,9 @@ class Outcome(str, Enum):
     def wrong(self) -> bool:
         """Somebody has to do something: the command's exit code is 1."""
         return self in (Outcome.FAILED, Outcome.STALE)
+
+
+_EXPLAINED = (Outcome.CANNOT, Outcome.LIMIT, Outcome.KNOWN)
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,10 @@ class Column:
 
     @classmethod
     def of(cls, name: str, version: str, date: str, cells: Mapping[str, Cell]) -> "Column":
-        """A column of what was just run. Cases that share a reason share a note."""
+        """A column of what was just run. Cases that share a reason share a note; what works needs none."""
         reasons: dict[tuple[str, str], list[str]] = {}
         for case, cell in cells.items():
-            if cell.why and not cell.outcome.wrong:
+            if cell.why and cell.outcome in _EXPLAINED:
                 reasons.setdefault((cell.why, cell.link), []).append(case)
         notes = [
             f"- {name}, {_named(cases, list(cells))}: {why}{f' ([link]({link}))' if link else ''}"
@@ -106,9 +110,8 @@ def markdown(columns: Sequence[Column], cases: Sequence[str]) -> str:
     head = ["case", *(f"{column.name} {column.version}".strip() for column in shown)]
     rows = [[f"`{case}`", *(_cell(column.texts.get(case, _NOT_RUN)) for column in shown)] for case in cases]
     last = [_DATE_ROW, *(column.date for column in shown)]
-    lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows, last)]
     notes = [note for column in columns for note in column.notes]
-    return "\n".join([*lines, *(["", *notes] if notes else [])])
+    return "\n".join([tables.markdown(head, [*rows, last]), *(["", *notes] if notes else [])])
 
 
 def _cell(text: str) -> str:
@@ -117,7 +120,7 @@ def _cell(text: str) -> str:
 
 def parsed(text: str) -> list[Column]:
     """The columns of a document that has the table between its markers."""
-    lines = between(text).splitlines()
+    lines = tables.between(text, MARKERS).splitlines()
     rows = [_cells(line) for line in lines if line.startswith("|")]
     columns = []
     for at, head in enumerate(rows[0][1:], 1) if rows else ():
@@ -140,18 +143,3 @@ def _notes(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     for line in lines:
         if found := re.match(r"- ([^,:\s]+)[,:] ", line):
             yield found[1], line
-
-
-def between(text: str) -> str:
-    """What stands between the markers. ValueError when they are not there."""
-    begin, end = (text.find(marker) for marker in MARKERS)
-    if begin < 0 or end < begin:
-        raise ValueError(f"no {MARKERS[0]} … {MARKERS[1]}")
-    return text[begin + len(MARKERS[0]) : end].strip("\n")
-
-
-def written(text: str, table: str) -> str:
-    """`text` with the table between its markers. ValueError when they are not there."""
-    between(text)
-    begin, end = (text.find(marker) for marker in MARKERS)
-    return f"{text[: begin + len(MARKERS[0])]}\n{table}\n{text[end:]}"

@@ -64,8 +64,46 @@ def test_what_cannot_be_had_says_why_in_one_line_and_is_tried_again(part: Callab
     assert len(attempts) == 2
 
 
+_NPM = """\
+npm error code ENOTFOUND
+npm error request to the mirror failed
+npm error A complete log of this run can be found in: logs/debug-0.log
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (_NPM, "npm error code ENOTFOUND"),
+        ("npm ERR! code E404\nnpm ERR! see logs/debug-0.log\n", "npm ERR! code E404"),
+        ("E: no such package\nE: another\n", "E: no such package"),
+        ("a\nERROR: no matching version\n\nnotice: upgrade\n", "ERROR: no matching version"),
+        ("first\nlast\n", "last"),
+        (" \n", "Command 'npm' returned non-zero exit status 1."),
+    ],
+)
+def test_the_reason_is_the_line_that_says_why(said: str, line: str):
+    assert packages.reason(subprocess.CalledProcessError(1, "npm", said)) == line
+
+
+def test_an_error_without_words_has_its_name():
+    assert packages.reason(OSError(" ")) == "OSError"
+
+
+def test_what_a_part_needs_is_brought_before_it_by_itself(part: Callable[..., list[str]], tmp_path: Path):
+    part(lambda place: (place / "program").touch())
+
+    def build(place: Path) -> None:
+        (place / "built").write_text(str(brought("thing") / "program"))
+
+    other = Part("other", "the other", build, needs=lambda: brought("thing"))
+    assert Path((bring.placed(other) / "built").read_text()).exists()
+    with bring.alone():
+        assert brought("thing").is_dir(), "what is there needs no lock"
+
+
 def test_an_address_with_a_password_is_in_no_log_and_no_error(part: Callable[..., list[str]]):
-    part(lambda place: bring._run(["sh", "-c", "echo https://ann:secret@mirror.test/ is away; exit 1"]))
+    part(lambda place: bring.run(["sh", "-c", "echo https://ann:secret@mirror.test/ is away; exit 1"]))
     with pytest.raises(Unavailable, match=r"mirror\.test") as error:
         brought("thing")
     assert "secret" not in str(error.value)

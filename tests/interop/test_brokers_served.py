@@ -14,15 +14,20 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+from typer.testing import CliRunner
 
 from interop import cluster
 from interop.cases import BY_NAME
 from interop.differences import AEDES, AMQTT, FIVE, RABBITMQ, mosquitto
+from interop.serve_aedes import Aedes
 from interop.serve_mosquitto import AwsStandIn, Mosquitto
 from interop.serve_rabbitmq import Mapper, Node, settings
 from interop.served import MTLS, TCP, WSS, Endpoint
+from support.certificates import Certificates
 from support.mosquitto import leave, listener
-from tools import toolchain
+from tools import tables, toolchain
+from tools.broker import BrokerError
+from tools.packages import Unavailable
 
 _END_S = 20
 
@@ -133,6 +138,16 @@ def test_the_stand_in_for_aws_lets_nobody_in_without_a_certificate(program: Path
                 raise ConnectionResetError("closed")
 
 
+def test_the_login_of_aedes_is_in_no_command_line(tmp_path: Path, certificates: Certificates):
+    broker = Aedes(Path("node"), tmp_path / "packages")
+    broker.folder, broker.made = tmp_path, certificates
+    broker.prepare()
+    password = broker.login[1]
+    assert password not in " ".join(map(str, broker.command()))
+    files = [path for path in tmp_path.iterdir() if path.is_file() and password in path.read_text()]
+    assert files and all(path.stat().st_mode & 0o077 == 0 for path in files)
+
+
 def test_differences_are_of_cases_that_there_are_and_say_why_and_where():
     assert {name for name in BY_NAME if name.startswith("v5_")} == set(FIVE)
     for each in (RABBITMQ, AEDES, AMQTT, mosquitto("2.0.11")):
@@ -168,6 +183,20 @@ def test_the_table_of_the_cluster_has_a_row_for_each_outcome():
     assert row == "| A node is killed | quorum | 1,234 | 0 | 5 | 12 s | 1 |"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [Unavailable("no network here"), BrokerError("a node ended\nits log"), AssertionError("no line 'ready'\n…")],
+)
+def test_a_cluster_that_cannot_be_had_is_one_line(error: Exception, monkeypatch: pytest.MonkeyPatch):
+    def fail(name: str) -> Path:
+        raise error
+
+    monkeypatch.setattr(cluster, "brought", fail)
+    done = CliRunner().invoke(cluster.app, [])
+    assert (done.exit_code, done.output) == (1, f"cluster: {str(error).splitlines()[0]}\n")
+    assert CliRunner().invoke(cluster.app, ["-h"]).exit_code == 0
+
+
 def test_what_the_page_says_of_the_settings_is_what_was_measured():
     for lost, verdict in (
         (0, "Nothing is lost with these settings"),
@@ -177,7 +206,7 @@ def test_what_the_page_says_of_the_settings_is_what_was_measured():
             [cluster.Outcome("x", "classic", 9, 9, 0, 1, 0), cluster.Outcome("x", "quorum", 9, lost, 0, 1, 0)]
         )
         assert f"\n\n{verdict}: " in made
-        text = cluster.written("before\n<!-- cluster -->\nold\n<!-- /cluster -->\nafter\n", made)
+        text = tables.written("before\n<!-- cluster -->\nold\n<!-- /cluster -->\nafter\n", cluster.MARKERS, made)
         assert text == f"before\n<!-- cluster -->\n{made}\n<!-- /cluster -->\nafter\n"
     with pytest.raises(ValueError, match="no <!-- cluster -->"):
-        cluster.written("nothing", "made")
+        tables.written("nothing", cluster.MARKERS, "made")

@@ -22,7 +22,7 @@ def _served(url: str = _URL, **more: str) -> ByUrl:
         ("mqtts://broker.example", Endpoint("tls", 8883, "broker.example")),
         ("mqtts://broker.example:443", Endpoint("tls", 443, "broker.example")),
         ("ws://broker.example", Endpoint("ws", 80, "broker.example", "/mqtt")),
-        ("wss://broker.example:8084/devices?x=1", Endpoint("wss", 8084, "broker.example", "/devices")),
+        ("wss://broker.example:8084/devices?x=1", Endpoint("wss", 8084, "broker.example", "/devices?x=1")),
     ],
 )
 def test_endpoint(url: str, expected: Endpoint):

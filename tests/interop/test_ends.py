@@ -149,6 +149,11 @@ def test_skipped_is_no_failure(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert _run()[0] == 0
 
 
+def test_nothing_could_be_tried(fakes: Path) -> None:
+    code, output = _run("--client", "absent")
+    assert code == 2 and "absent: skipped: there is no such thing" in output
+
+
 def test_written_only_when_each_was_tried(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = fakes.read_text()
     code, output = _run("--write")

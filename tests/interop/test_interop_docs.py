@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from docs.docs_programs import blocks
-from interop import table
+from interop import cluster, table
 from interop.brokers import BROKERS
 from interop.cases import BY_NAME
 from interop.cases_ends import Trial
@@ -20,7 +20,7 @@ from interop.serve_url import CA, CERT, KEY, LIMITS, limits
 from interop.served import MTLS, TCP, TLS, WS, WSS, Endpoint, Served
 from interop.serving import accepts
 from support.certificates import Certificates
-from tools import provision_schema, toolchain
+from tools import provision_schema, tables, toolchain
 from tools.broker import free_port
 
 PAGE = toolchain.ROOT / "docs" / "brokers.md"
@@ -98,13 +98,15 @@ def test_config() -> None:
 
 
 def test_mosquitto_conf(tmp_path: Path, certificates: Certificates) -> None:
-    """As it stands there, on other ports and with our certificate: every listener opens."""
+    """As it stands there, on other ports of loopback and with our certificate: every listener opens."""
     [text] = [text for text in blocks(PAGE, "text") if "password_file" in text]
     made = {"broker.pem": certificates.server.pem, "broker.key": certificates.server.key_pem}
     ports = [line.split()[1] for line in text.splitlines() if line.startswith("listener ")]
-    made |= {port: str(free_port()) for port in ports}
-    for name, value in made.items():
-        text = text.replace(name, str(value))
+    moved_to = {port: free_port() for port in ports}
+    for name, path in made.items():
+        text = text.replace(name, str(path))
+    for port, mine in moved_to.items():  # mosquitto before 2.0.12 takes no address for its WebSocket listener
+        text = text.replace(f"listener {port}", f"listener {mine} 127.0.0.1")
     (tmp_path / "store").mkdir()
     (tmp_path / "passwords").touch(0o600)
     (tmp_path / "mosquitto.conf").write_text(f"user {getpass.getuser()}\n{text}")
@@ -113,7 +115,7 @@ def test_mosquitto_conf(tmp_path: Path, certificates: Certificates) -> None:
     with subprocess.Popen([program, "-c", "mosquitto.conf"], cwd=tmp_path, stderr=subprocess.PIPE) as broker:
         try:
             end = time.monotonic() + 15
-            while not all(accepts(int(made[port])) for port in ports):
+            while not all(accepts(port) for port in moved_to.values()):
                 assert broker.poll() is None and broker.stderr and time.monotonic() < end, text
                 time.sleep(0.05)
         finally:
@@ -128,7 +130,16 @@ def test_table() -> None:
         assert not column.texts or column.texts.keys() == BY_NAME.keys(), f"{column.name}: make interop"
         assert not any("FAILED" in text or "remove" in text for text in column.texts.values()), column.name
     shown = [column for column in columns if column.texts]
-    assert table.written(TEXT, table.markdown(columns, list(BY_NAME))) == TEXT and len(shown) >= 4
+    assert tables.written(TEXT, table.MARKERS, table.markdown(columns, list(BY_NAME))) == TEXT and len(shown) >= 4
+
+
+def test_cluster_table() -> None:
+    """A row for each scenario and kind of queue."""
+    lines = tables.between(TEXT, cluster.MARKERS).splitlines()
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    expected = [(scenario.__doc__, kind) for scenario in cluster.SCENARIOS for kind in cluster.QUEUES]
+    assert [(row[0], row[1]) for row in rows] == expected, "make cluster ARGS=--write"
+    assert all(len(row) == len(head) and all(row) for row in rows)
 
 
 def test_variables_of_a_broker_by_its_url() -> None:

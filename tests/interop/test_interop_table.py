@@ -13,6 +13,7 @@ from interop.cases_ends import Forbidden, Trial
 from interop.cases_run import Run
 from interop.served import TCP, Difference, Endpoint, Served
 from interop.table import Cell, Column, Outcome, judged
+from tools import tables
 from tools.broker import BrokerError
 from tools.packages import Unavailable
 
@@ -140,6 +141,29 @@ def test_what_fails_among_others_is_tried_again_alone() -> None:
     assert len(list(run.failures())) == 2
 
 
+def test_the_second_try_is_told_on_the_screen_only(command: Callable[..., Any], tmp_path: Path) -> None:
+    tried: list[str] = []
+
+    def at_the_second_try(trial: Trial) -> None:
+        tried.append(trial.face)
+        assert len(tried) > 1, "too much at a time"
+
+    done = command({"one": pretended}, [Case(at_the_second_try)])
+    assert done.exit_code == 0 and "one: at_the_second_try: at the second try, alone; the first" in done.output
+    text = (tmp_path / "brokers.md").read_text()
+    assert "`at_the_second_try` | works |" in text and "alone" not in text
+
+
+def test_a_topic_that_is_too_deep_for_the_operator_cannot_be_tried() -> None:
+    def deep(trial: Trial) -> None:
+        assert trial.concerns(trial.topic("a/b"))
+
+    for depth, outcome in ((2, Outcome.CANNOT), (3, Outcome.WORKS)):
+        run = Run(pretended(limits={"topic_depth": depth}), Path(), [Case(deep)], ("sync",))
+        run.go(lambda event: None)
+        assert run.cells()["deep"].outcome is outcome
+
+
 # --- The command -------------------------------------------------------------------------
 
 
@@ -170,7 +194,8 @@ def test_whole_run_writes_the_table(command: Callable[..., Any], tmp_path: Path)
     assert "| case | one 1.0 |\n| --- | --- |\n| `fine` | works |\n" in text and text.endswith("More.\n")
     [one, gone] = table.parsed(text)
     assert (one.name, one.version, one.texts) == ("one", "1.0", {"fine": "works"})
-    assert not gone.texts and "no network here" in gone.notes[0]
+    assert not gone.texts and "it could not be brought" in gone.notes[0]
+    assert "no network" not in text, "a reason may name a place of this computer"
 
 
 def test_a_broker_that_is_gone_keeps_its_column(command: Callable[..., Any], tmp_path: Path) -> None:
@@ -219,11 +244,12 @@ def test_table_is_read_as_it_was_written() -> None:
     }
     columns = [Column.of("one", "1.0 (with 2)", "2026-11-21", cells), Column.of("two", "", "2026-11-20", {})]
     columns[1].texts["will"] = "works"
-    text = table.written(DOCUMENT, table.markdown(columns, [*cells, "never"]))
+    text = tables.written(DOCUMENT, table.MARKERS, table.markdown(columns, [*cells, "never"]))
     assert table.parsed(text) == columns
     assert "| `takeover` | **FAILED** | not run |" in text
     assert f"- one, `tls`, `mtls`: {CANNOT.text} ([link]({CANNOT.link}))" in text
-    assert table.written(text, table.markdown(table.parsed(text), [*cells, "never"])) == text
+    again = table.markdown(table.parsed(text), [*cells, "never"])
+    assert tables.written(text, table.MARKERS, again) == text
 
 
 def test_all_of_mqtt_5_is_said_in_short() -> None:
@@ -247,7 +273,7 @@ def test_columns_stand_in_the_order_of_the_brokers() -> None:
 
 def test_no_place_for_the_table() -> None:
     with pytest.raises(ValueError, match="no <!-- brokers -->"):
-        table.written("# Brokers\n", "")
+        tables.written("# Brokers\n", table.MARKERS, "")
 
 
 def test_every_case_says_what_it_shows() -> None:

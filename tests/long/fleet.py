@@ -1,18 +1,15 @@
 """Many boards against one broker, each a MicroPython process, all telling through one pipe."""
 
 import os
-import select
 import subprocess
 import time
-from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from long.measured import DEVICE
 from tools.broker import Broker
-
-MOMENT_S = 0.1
+from tools.fleet_boards import Told, kill
+from tools.fleet_figures import Storm
 
 _HEAP = "128k"
 _STARTING = 10  # boards that may be on their way to the broker at the same time, before the storm
@@ -26,27 +23,6 @@ class FleetError(RuntimeError):
     """Not all boards came online in the first place."""
 
 
-@dataclass
-class Storm:
-    """What happened, in seconds from the cut on: `attempts` to connect, and when boards were `back` online."""
-
-    boards: int
-    returned: float = 0  # when the broker answered again
-    attempts: list[float] = field(default_factory=list)
-    back: list[float] = field(default_factory=list)
-
-    @property
-    def missing(self) -> int:
-        """Boards that did not come back."""
-        return self.boards - len(self.back)
-
-    @property
-    def peak(self) -> int:
-        """The most attempts within a moment."""
-        times = sorted(self.attempts)
-        return max((bisect_left(times, at + MOMENT_S) - number for number, at in enumerate(times)), default=0)
-
-
 class Fleet:
     """Boards, one after the other; `online`: when each came online last. A context manager."""
 
@@ -54,8 +30,7 @@ class Fleet:
         self._command = [str(micropython), "-X", f"heapsize={_HEAP}", str(DEVICE / "board.py")]
         self._arguments = [str(argument) for argument in arguments]
         self._environment = {**os.environ, "MICROPYPATH": f"{library}:.frozen"}
-        self._reading, self._writing = os.pipe()
-        self._rest = b""
+        self._told = Told()
         self._boards: list[subprocess.Popen[bytes]] = []
         self.online: dict[bytes, float] = {}
         self.attempts: list[float] = []
@@ -64,12 +39,8 @@ class Fleet:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for board in self._boards:
-            board.kill()
-        for board in self._boards:
-            board.wait()
-        os.close(self._reading)
-        os.close(self._writing)
+        kill(self._boards)
+        self._told.close()
 
     def start(self, boards: int, show: Show) -> None:
         """Start them, a few at a time. Raises FleetError when one does not come online."""
@@ -83,7 +54,7 @@ class Fleet:
                     command,
                     env=self._environment,
                     stdin=subprocess.DEVNULL,
-                    stdout=self._writing,
+                    stdout=self._told.writing,
                     start_new_session=True,  # Ctrl-C is for us
                 )
             )
@@ -94,10 +65,7 @@ class Fleet:
 
     def look(self) -> None:
         """Take in what the boards tell within a moment."""
-        if not select.select([self._reading], [], [], _LOOK_S)[0]:
-            return
-        *lines, self._rest = (self._rest + os.read(self._reading, 65536)).split(b"\n")
-        for line in lines:
+        for line in self._told.lines(_LOOK_S):
             number, what, at = line.split()
             if what == b"tries":
                 self.attempts.append(float(at))

@@ -12,7 +12,6 @@ import signal
 import sys
 import tempfile
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -24,10 +23,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from long.fleet import MOMENT_S, FleetError, Storm, storm
+from long.fleet import FleetError, storm
 from long.measured import compiled
 from tools import toolchain
 from tools.broker import BrokerError
+from tools.fleet_figures import MOMENT_S, Storm
 
 LIMIT = 0.25  # of the boards may try within a moment
 
@@ -36,18 +36,11 @@ _DOC = toolchain.ROOT / "docs" / "storm.md"
 _WIDTH = 60  # of the longest bar
 
 
-def per_second(times: Sequence[float], seconds: int) -> list[int]:
-    """How many of the times are in each second."""
-    return [sum(second <= at < second + 1 for at in times) for second in range(seconds)]
-
-
 def histogram(result: Storm, longest: int) -> str:
     """Each second from the cut on: how many attempts to connect there were, how many boards were back."""
-    seconds = math.floor(max(result.attempts + result.back)) + 1
     lines = ["second  attempts  back"]
-    for second, (tried, back) in enumerate(
-        zip(per_second(result.attempts, seconds), per_second(result.back, seconds), strict=True)
-    ):
+    attempts, returns = result.per_second(result.attempts), result.per_second(result.back)
+    for second, (tried, back) in enumerate(zip(attempts, returns, strict=True)):
         lines.append(f"{second:>6}  {tried:>8}  {back:>4}  {'#' * math.ceil(tried * _WIDTH / longest)}".rstrip())
     return "\n".join(lines)
 
@@ -72,7 +65,7 @@ def problems(result: Storm, limit: float = LIMIT) -> list[str]:
 
 def page(jitter: Storm, fixed: Storm, command: str) -> str:
     """docs/storm.md."""
-    longest = max(max(per_second(each.attempts, 60)) for each in (jitter, fixed))
+    longest = max(max(each.per_second(each.attempts)) for each in (jitter, fixed))
     return f"""\
 # The reconnect storm
 

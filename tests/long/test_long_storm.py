@@ -3,9 +3,10 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from long.fleet import Storm, storm
+from long.fleet import storm
 from long.storm import problems
 from tools import toolchain
+from tools.fleet_figures import Storm
 
 _BOARDS = 20
 _LIMIT = 0.7  # of so few, by chance, more may try within a moment

@@ -3,6 +3,7 @@
 from flash.kit import SessionBroker
 from support import fakenet
 from support.answering import CONNECT, PUBACK, PUBREC, SUBSCRIBE, suback
+from support.cut import first_cut
 from support.ports import PORTS, STOCK
 from support.session import Session, raised
 
@@ -46,47 +47,10 @@ class _Broker(SessionBroker):
         return not self._left
 
 
-class _Cut:
-    """Ends a connection by `end()` when the client has written, or been sent, so many bytes of TCP."""
-
-    def __init__(self, sock, direction, count, end):
-        self.left = count
-        self._end = end
-        self._plain = getattr(sock, direction)
-        setattr(sock, direction, getattr(self, direction))
-        self._clock = sock.network.clock
-        if not count:
-            end()
-
-    def write(self, buf, *args):
-        offset, n = args if len(args) == 2 else (0, args[0] if args else len(buf))
-        count = self._plain(buf, offset, min(n, self.left) if self.left else n)
-        self._count(count or 0)
-        return count
-
-    def arrives(self, data, delay=0):
-        if delay:
-            self._clock.at(delay, lambda: self.arrives(data))
-        elif self.left:
-            part = data[: self.left]
-            self._plain(part)
-            self._count(len(part))
-
-    def _count(self, count):
-        if self.left:
-            self.left -= count
-            if not self.left:
-                self._end()
-
-
 def _session(direction, count, ending, seed):
     """A client that subscribes and publishes at QoS 1 and 2; its first connection is cut. Returns (cuts, session)."""
-    broker, cuts = _Broker(), []
-
-    def accepts(sock):
-        if not cuts:
-            cuts.append(_Cut(sock, direction, count, getattr(sock, ending)))
-
+    broker = _Broker()
+    cuts, accepts = first_cut(direction, count, ending)
     broker.accepts = accepts
     network = {"seed": seed}
     session = Session(broker, network=network, clean_session=False, keepalive=4, timeout=3, backoff=(0, 0))

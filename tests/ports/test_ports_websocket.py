@@ -3,6 +3,7 @@
 from flash.kit import SessionBroker
 from support import fakenet
 from support.answering import PUBLISH, body
+from support.cut import first_cut
 from support.fakews import WebSession
 from support.framing import CLOSE, PING, PONG, frame
 from support.ports import PORTS, STOCK
@@ -100,48 +101,12 @@ def _kept(count, direction, ending, seed):
     session = WebSession(
         broker, network={"seed": seed}, clean_session=False, keepalive=4, timeout=3, backoff=(0, 0), tx_size=128
     )
-    cuts = []
-
-    def accepts(sock):
-        if not cuts:
-            cuts.append(_Cut(sock, direction, count, getattr(sock, ending)))
-
+    cuts, accepts = first_cut(direction, count, ending)
     session.gateway._accepts = accepts
     session.client.connect(wait=False)
     for qos in (1, 2):
         session.client.publish("out", b"%d" % qos, qos=qos, wait=False)
     return cuts, session
-
-
-class _Cut:
-    """Ends a connection when the client has written, or been sent, so many bytes of TCP."""
-
-    def __init__(self, sock, direction, count, end):
-        self.left = count
-        self._end = end
-        self._plain = getattr(sock, direction)
-        setattr(sock, direction, self._write if direction == "write" else self._arrives)
-        self._clock = sock.network.clock
-        if not count:
-            end()
-
-    def _write(self, buf, *args):
-        offset, n = args if len(args) == 2 else (0, args[0] if args else len(buf))
-        count = self._plain(buf, offset, min(n, self.left) if self.left else n)
-        self._count(count or 0)
-        return count
-
-    def _arrives(self, data, delay=0):
-        if self.left:
-            part = data[: self.left]
-            self._plain(part)
-            self._count(len(part))
-
-    def _count(self, count):
-        if self.left:
-            self.left -= count
-            if not self.left:
-                self._end()
 
 
 def test_a_connection_that_ends_after_any_byte():

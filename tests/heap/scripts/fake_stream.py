@@ -1,9 +1,6 @@
 """Prints the bytes that a call allocates on a stream that takes everything; heap_lock where it may allocate none."""
 
-import gc
-import sys
-
-import micropython
+from allocation import locked, mean
 
 
 class Stream:
@@ -95,23 +92,10 @@ _PINGRESP = ((0xD0, 0),)
 
 
 def cost(call):
-    """Bytes a call, the mean of 20. On versions that can do without the heap, they have to."""
-    call()
-    call()
-    gc.collect()
-    gc.disable()
-    before = gc.mem_alloc()
-    for _ in range(20):
-        call()
-    used = gc.mem_alloc() - before
-    gc.enable()
-    if sys.implementation.version[:2] >= (1, 26):
-        micropython.heap_lock()
-        try:
-            call()
-        finally:
-            micropython.heap_unlock()
-    return (used + 19) // 20
+    """Bytes a call. On versions that can do without the heap, it has to."""
+    used = mean(20, call, 2)
+    locked(1, call)
+    return used
 
 
 def online(kind, stream):

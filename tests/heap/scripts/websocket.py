@@ -1,26 +1,15 @@
 """Prints the bytes that a publish through WebSocket allocates, and what its masking key alone does."""
 
-import gc
 import os
 import sys
+
+from allocation import mean
 
 from fieldmqtt import MQTTClient
 
 client = MQTTClient("board", "ws://127.0.0.1:" + sys.argv[1])
 client.connect()
 topic, short, long = b"zeit", b"x" * 64, b"y" * 1200
-
-
-def mean(n, call):
-    call()
-    gc.collect()
-    gc.disable()
-    before = gc.mem_alloc()
-    for _ in range(n):
-        call()
-    used = gc.mem_alloc() - before
-    gc.enable()
-    return (used + n - 1) // n
 
 
 def key():

@@ -85,22 +85,12 @@ def _lines(output: bytes) -> list[bytes]:
     return output.split(b"\n")[:-1]
 
 
-def _with_repr(output: bytes) -> list[Received]:
-    """Lines with a topic, perhaps a QoS, and a payload as Python shows bytes."""
-    found = []
-    for line in _lines(output):
-        topic, *qos, payload = line.decode().split(" ", 2 if re.match(rb"\S+ \d b['\"]", line) else 1)
-        found.append(Received(topic, int(qos[0]) if qos else None, ast.literal_eval(payload)))
-    return found
+class _PythonPrograms(Client):
+    """A library with a pub.py and a sub.py."""
 
-
-class PahoPython(Client):
-    """paho-mqtt, as .venv has it."""
-
-    name = "paho-mqtt (Python)"
-
-    def __init__(self) -> None:
-        self.version = paho.mqtt.__version__
+    @abstractmethod
+    def _program(self, job: Job, name: str, **values: object) -> Command:
+        """One of them, with these values for the names at its top."""
 
     def subscriber(self, job: Job) -> Command:
         return self._program(job, "sub.py")
@@ -109,12 +99,13 @@ class PahoPython(Client):
         more = {"MESSAGES": messages} if messages else {}
         yield self._program(job, "pub.py", **more), messages
 
-    def _program(self, job: Job, name: str, **values: object) -> Command:
-        values |= {"BROKER": HOST, "PORT": job.port, "VERSION": job.level}
-        return Command([toolchain.python(), _python_program(job, "paho", name, values)])
-
     def received(self, output: bytes) -> list[Received]:
-        return _with_repr(output)
+        """Lines with a topic, perhaps a QoS, and a payload as Python shows bytes."""
+        found = []
+        for line in _lines(output):
+            topic, *qos, payload = line.decode().split(" ", 2 if re.match(rb"\S+ \d b['\"]", line) else 1)
+            found.append(Received(topic, int(qos[0]) if qos else None, ast.literal_eval(payload)))
+        return found
 
 
 def _python_program(job: Job, folder: str, name: str, values: dict[str, object]) -> Path:
@@ -123,6 +114,19 @@ def _python_program(job: Job, folder: str, name: str, values: dict[str, object])
     path = job.folder / name
     path.write_text(adapted((PROGRAMS / folder / name).read_text(encoding="utf-8"), **values), encoding="utf-8")
     return path
+
+
+class PahoPython(_PythonPrograms):
+    """paho-mqtt, as .venv has it."""
+
+    name = "paho-mqtt (Python)"
+
+    def __init__(self) -> None:
+        self.version = paho.mqtt.__version__
+
+    def _program(self, job: Job, name: str, **values: object) -> Command:
+        values |= {"BROKER": HOST, "PORT": job.port, "VERSION": job.level}
+        return Command([toolchain.python(), _python_program(job, "paho", name, values)])
 
 
 class MqttJs(Client):
@@ -164,52 +168,58 @@ class MqttJs(Client):
         return [Received(line[0], int(line[1]), bytes.fromhex(line[2])) for line in words if len(line) == 3]
 
 
-def _of_page(brought: bring_ends.Brought, program: str, job: Job, version: str) -> Command:
-    """The line of the page that starts this program, at our broker."""
-    line = next(line for line in commands(PAGE) if line.startswith(program + " "))
-    words = shlex.split(line)[1:]
-    words[words.index("-h") + 1] = HOST
-    return Command([brought.programs[program], *words, "-p", str(job.port), "-V", version])
+class _CommandLine(Client):
+    """Two programs of a package: they have the same options, but for some."""
+
+    _brought: bring_ends.Brought
+    _publish: str  # the name of the program
+    _subscribe: str
+    _publish_options: Sequence[str] = ()
+    _subscribe_options: Sequence[str]
+    _versions = {4: "311", 5: "5"}
+
+    def subscriber(self, job: Job) -> Command:
+        if not job.topic:
+            return self._of_page(self._subscribe, job)
+        return self._command(self._subscribe, job, *self._subscribe_options)
+
+    def publishers(self, job: Job, messages: list[bytes]) -> Iterator[tuple[Command, list[bytes]]]:
+        if not messages:
+            yield self._of_page(self._publish, job), []
+        for number, message in enumerate(messages):
+            path = job.folder / f"message-{number}"
+            path.write_bytes(message)
+            yield self._command(self._publish, job, *self._publish_options, "-f", path), [message]
+
+    def _of_page(self, program: str, job: Job) -> Command:
+        """The line of the page that starts this program, at our broker."""
+        line = next(line for line in commands(PAGE) if line.startswith(program + " "))
+        words = shlex.split(line)[1:]
+        words[words.index("-h") + 1] = HOST
+        return Command([self._brought.programs[program], *words, "-p", str(job.port), "-V", self._versions[job.level]])
+
+    def _command(self, program: str, job: Job, *more: str | Path) -> Command:
+        at = ["-h", HOST, "-p", str(job.port), "-V", self._versions[job.level]]
+        return Command([self._brought.programs[program], *at, "-t", job.topic, "-q", str(job.qos), *more])
 
 
-class MosquittoClients(Client):
+class MosquittoClients(_CommandLine):
     """mosquitto_pub and mosquitto_sub."""
 
     name = "mosquitto_pub, mosquitto_sub"
-    _versions = {4: "311", 5: "5"}
+    _publish, _subscribe = "mosquitto_pub", "mosquitto_sub"
+    _subscribe_options = ("-F", "%t %q %x")
 
     def __init__(self) -> None:
         self._brought = bring_ends.mosquitto_clients()
         self.version = self._brought.version
-
-    def subscriber(self, job: Job) -> Command:
-        if not job.topic:
-            return _of_page(self._brought, "mosquitto_sub", job, self._versions[job.level])
-        return Command([self._brought.programs["mosquitto_sub"], *self._options(job), "-F", "%t %q %x"])
-
-    def publishers(self, job: Job, messages: list[bytes]) -> Iterator[tuple[Command, list[bytes]]]:
-        if not messages:
-            yield _of_page(self._brought, "mosquitto_pub", job, self._versions[job.level]), []
-        for path, message in _as_files(job, messages):
-            yield Command([self._brought.programs["mosquitto_pub"], *self._options(job), "-f", path]), [message]
-
-    def _options(self, job: Job) -> list[str]:
-        at = ["-h", HOST, "-p", str(job.port), "-V", self._versions[job.level]]
-        return [*at, "-t", job.topic, "-q", str(job.qos)]
 
     def received(self, output: bytes) -> list[Received]:
         words = [line.decode().split(" ") for line in _lines(output)]
         return [Received(topic, int(qos), bytes.fromhex(payload)) for topic, qos, payload in words]
 
 
-def _as_files(job: Job, messages: list[bytes]) -> Iterator[tuple[Path, bytes]]:
-    for number, message in enumerate(messages):
-        path = job.folder / f"message-{number}"
-        path.write_bytes(message)
-        yield path, message
-
-
-class PahoC(Client):
+class PahoC(_CommandLine):
     """paho_c_pub and paho_c_sub. The second prints a payload as C prints text: as far as its first zero byte."""
 
     name = "Eclipse Paho C (paho_c_pub, paho_c_sub)"
@@ -218,31 +228,14 @@ class PahoC(Client):
         "paho_c_sub prints no QoS, and of a payload its length and the bytes before its first zero byte: "
         "only these are compared."
     )
-    _versions = {4: "311", 5: "5"}
     _end = "<end>\n"
+    _publish, _subscribe = "paho_c_pub", "paho_c_sub"
+    _publish_options = ("-i", "pub")
+    _subscribe_options = ("-i", "sub", "--verbose", "--delimiter", _end)
 
     def __init__(self) -> None:
         self._brought = bring_ends.paho_c()
         self.version = self._brought.version
-
-    def subscriber(self, job: Job) -> Command:
-        if not job.topic:
-            return _of_page(self._brought, "paho_c_sub", job, self._versions[job.level])
-        program = self._brought.programs["paho_c_sub"]
-        return Command([program, *self._options(job), "-i", "sub", "--verbose", "--delimiter", self._end])
-
-    def publishers(self, job: Job, messages: list[bytes]) -> Iterator[tuple[Command, list[bytes]]]:
-        if not messages:
-            yield _of_page(self._brought, "paho_c_pub", job, self._versions[job.level]), []
-        for path, message in _as_files(job, messages):
-            yield (
-                Command([self._brought.programs["paho_c_pub"], *self._options(job), "-i", "pub", "-f", path]),
-                [message],
-            )
-
-    def _options(self, job: Job) -> list[str]:
-        at = ["-h", HOST, "-p", str(job.port), "-V", self._versions[job.level]]
-        return [*at, "-t", job.topic, "-q", str(job.qos)]
 
     def received(self, output: bytes) -> list[Received]:
         found = []
@@ -256,7 +249,7 @@ class PahoC(Client):
         return len(payload), payload.partition(b"\0")[0]
 
 
-class UmqttSimple(Client):
+class UmqttSimple(_PythonPrograms):
     """umqtt.simple, on a board beside ours: MicroPython's unix port."""
 
     name = "umqtt.simple"
@@ -270,19 +263,9 @@ class UmqttSimple(Client):
         self.version, self.lib = brought.version, brought.programs["lib"]
         self._micropython = toolchain.micropython()
 
-    def subscriber(self, job: Job) -> Command:
-        return self._program(job, "sub.py")
-
-    def publishers(self, job: Job, messages: list[bytes]) -> Iterator[tuple[Command, list[bytes]]]:
-        more = {"MESSAGES": messages} if messages else {}
-        yield self._program(job, "pub.py", **more), messages
-
     def _program(self, job: Job, name: str, **values: object) -> Command:
         path = _python_program(job, "umqtt", name, {**values, "BROKER": HOST, "PORT": job.port})
         return Command([self._micropython, path], {**os.environ, "MICROPYPATH": f"{self.lib}:.frozen"})
-
-    def received(self, output: bytes) -> list[Received]:
-        return _with_repr(output)
 
 
 CLIENTS: tuple[type[Client], ...] = (PahoPython, MqttJs, MosquittoClients, PahoC, UmqttSimple)

@@ -28,6 +28,7 @@ from rich.table import Table
 from interop.ends.cases import cases
 from interop.ends.clients import CLIENTS, LEVELS, PAGE, Client
 from interop.ends.exchanges import DIRECTIONS, Exchange, exchange
+from support.signals import leave_on_signals
 from tools import tables, toolchain
 from tools.broker import Broker, BrokerError
 from tools.packages import Unavailable
@@ -119,32 +120,17 @@ def case_rows(clients: Iterable[Client], outcomes: list[Outcome]) -> Iterator[tu
             yield (client.name, client.version, case.name, mine[case.name])
 
 
-def markdown(columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> str:
-    """A table for a document."""
-    columns = tuple(columns)
-    lines = [columns, ("---",) * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def page_part(clients: list[Client], outcomes: list[Outcome], broker: str) -> str:
     """What stands between the markers of docs/other-ends.md."""
     made = f"Written by `python tests/interop/ends/run.py --write`: mosquitto {broker}, MicroPython {_version_text()}."
     notes = "\n".join(f"- {client.name}: {client.note}" for client in clients if client.note)
     parts = (
         made,
-        markdown(_MESSAGES, message_rows(clients, outcomes)),
+        tables.markdown(_MESSAGES, message_rows(clients, outcomes)),
         notes,
-        markdown(_CASES, case_rows(clients, outcomes)),
+        tables.markdown(_CASES, case_rows(clients, outcomes)),
     )
     return "\n\n".join(parts)
-
-
-def written(text: str, part: str) -> str:
-    """`text` with this between its markers. ValueError when they are not there."""
-    begin, end = (text.find(marker) for marker in MARKERS)
-    if begin < 0 or end < begin:
-        raise ValueError(f"{PAGE.name} has no {MARKERS[0]} … {MARKERS[1]}: put them where the tables belong")
-    return f"{text[: begin + len(MARKERS[0])]}\n{part}\n{text[end:]}"
 
 
 def _version_text() -> str:
@@ -195,6 +181,7 @@ Only = Annotated[str, typer.Option("--client", help="Only clients whose name has
 @app.command()
 def main(write: Write = False, client: Only = "") -> None:
     """Exchange messages between our boards and other clients. Exit code 1: something failed; 2: nothing was tried."""
+    leave_on_signals()  # no broker is to outlive us
     console = tables.console()
     kinds = [kind for kind in CLIENTS if client.lower() in kind.name.lower()]
     if not kinds:
@@ -209,7 +196,7 @@ def main(write: Write = False, client: Only = "") -> None:
     _report(console, clients, outcomes, missing)
     if write:
         _write(clients, outcomes, version)
-    raise typer.Exit(any(outcome.problem for outcome in outcomes))
+    raise typer.Exit(any(outcome.problem for outcome in outcomes) if outcomes else 2)
 
 
 def _report(console: Console, clients: list[Client], outcomes: list[Outcome], missing: dict[str, str]) -> None:
@@ -228,9 +215,8 @@ def _write(clients: list[Client], outcomes: list[Outcome], broker: str) -> None:
         typer.echo(f"{PAGE.name} is not written: not every client was tried", err=True)
         raise typer.Exit(2)
     try:
-        PAGE.write_text(
-            written(PAGE.read_text(encoding="utf-8"), page_part(clients, outcomes, broker)), encoding="utf-8"
-        )
+        part = page_part(clients, outcomes, broker)
+        PAGE.write_text(tables.written(PAGE.read_text(encoding="utf-8"), MARKERS, part), encoding="utf-8")
     except ValueError as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None
