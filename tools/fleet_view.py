@@ -152,7 +152,7 @@ def _connected(seen: Now) -> Table:
 
 def _latency(found: Percentiles | None) -> str:
     if found is None:
-        return "no message yet"
+        return "no latency yet"
     each = (("p50", found.p50), ("p95", found.p95), ("p99", found.p99), ("max", found.max))
     return "  ".join(f"{name} {_milliseconds(value)}" for name, value in each) + " ms"
 

@@ -130,7 +130,7 @@ def test_the_picture_has_all_there_is_to_see() -> None:
 
 def test_where_nothing_is_known_nothing_is_claimed() -> None:
     shown = picture(Now(Plan(5), "192.168.1.10 port 1883"))
-    assert "no message yet" in shown
+    assert "no latency yet" in shown
     assert shown.count("not known here") == 2
     assert "storm" not in shown
     assert "Ctrl-C ends it." in shown
