@@ -149,18 +149,18 @@ class Broker:
         if self._durable:
             lines += ["autosave_on_changes true", "autosave_interval 1"]
         if self._users:
-            lines += [f"password_file {self._write_passwords(self._users)}"]
+            lines += [f"password_file {write_passwords(self.folder / 'passwords', self._users)}"]
         if self._tls:
             lines += [f"certfile {self._tls.cert}", f"keyfile {self._tls.key}", f"cafile {self._tls.ca}"]
             lines += [f"require_certificate {'true' if self._tls.require_client else 'false'}"]
         return [*lines, *self._extra]
 
-    def _write_passwords(self, users: Mapping[str, str]) -> Path:
-        """A password file as mosquitto_passwd writes it: PBKDF2 with SHA-512."""
-        path = self.folder / "passwords"
-        path.touch(0o600)
-        path.write_text("".join(f"{name}:{_hashed(password)}\n" for name, password in users.items()))
-        return path
+
+def write_passwords(path: Path, users: Mapping[str, str]) -> Path:
+    """Write a password file as mosquitto_passwd does: PBKDF2 with SHA-512. Returns its path."""
+    path.touch(0o600)
+    path.write_text("".join(f"{name}:{_hashed(password)}\n" for name, password in users.items()))
+    return path
 
 
 def _hashed(password: str, rounds: int = 101) -> str:

@@ -20,6 +20,7 @@ from rich.table import Table
 from tools.broker import Broker, BrokerError, local_broker
 from tools.device import Device
 from tools.monitor_find import announced
+from tools.paho_client import leave
 from tools.toolchain import ToolchainMissing
 
 PREFIX = "fieldmqtt"
@@ -89,8 +90,7 @@ class Watcher:
 
     def close(self) -> None:
         """Disconnect."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        leave(self._client)
 
     @property
     def received(self) -> int:

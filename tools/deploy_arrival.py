@@ -8,6 +8,7 @@ import paho.mqtt.client as paho
 
 from tools import provision_schema, provision_tls
 from tools.deploy_build import DeployError
+from tools.paho_client import leave
 from tools.provision_schema import FILE, SettingError
 from tools.provision_tls import SUFFIX, Settings
 from tools.remote import Info, Remote
@@ -89,8 +90,7 @@ class Arrival:
 
     def __exit__(self, *exc: object) -> None:
         if self._client:
-            self._client.disconnect()
-            self._client.loop_stop()
+            leave(self._client)
 
     def _on_connect(
         self, client: paho.Client, userdata: object, flags: object, reason: Any, properties: object

@@ -22,6 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tools.broker import Broker, Tls
 from tools.fleet_boards import FleetError
 from tools.fleet_figures import Arrivals
+from tools.paho_client import leave
 
 HOST = "127.0.0.1"
 
@@ -97,8 +98,7 @@ class Listener:
 
     def close(self) -> None:
         """Disconnect."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        leave(self._client)
 
     def forget(self, boards: int) -> None:
         """Disconnect, and take back what a broker keeps: the boards' retained states and the listener's session."""
@@ -111,8 +111,7 @@ class Listener:
         ]
         for each in sent:
             each.wait_for_publish(_PATIENCE_S)
-        client.disconnect()
-        client.loop_stop()
+        leave(client)
 
     def _make(self, clean_session: bool) -> paho.Client:
         client = paho.Client(CallbackAPIVersion.VERSION2, self._name, clean_session=clean_session)

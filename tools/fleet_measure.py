@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tools import fleet_view
+from tools import fleet_view, tables
 from tools.fleet_run import Plan, Result
 from tools.toolchain import ROOT
 
@@ -63,11 +63,7 @@ def page_parts(results: Sequence[Result], command: str) -> dict[str, str]:
 def written(text: str, parts: dict[str, str]) -> str:
     """`text` with each part between its markers. ValueError when they are not there."""
     for name, content in parts.items():
-        marks = f"<!-- {name} -->", f"<!-- /{name} -->"
-        begin, end = (text.find(mark) for mark in marks)
-        if begin < 0 or end < begin:
-            raise ValueError(f"no {marks[0]} … {marks[1]}")
-        text = f"{text[: begin + len(marks[0])]}\n{content}\n{text[end:]}"
+        text = tables.written(text, (f"<!-- {name} -->", f"<!-- /{name} -->"), content)
     return text
 
 

@@ -15,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tools import monitor_find, provision_tls
 from tools.monitor_state import Event, clean
+from tools.paho_client import leave
 from tools.provision_draft import Draft
 from tools.provision_target import FolderTarget
 from tools.provision_tls import Settings
@@ -108,8 +109,7 @@ class Link:
 
     def close(self) -> None:
         """Disconnect."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        leave(self._client)
 
     def send(self, name: str, command: str, value: Any, identifier: str) -> None:
         """Send a command; never retained: a retained one would come again. Raises ValueError."""

@@ -9,6 +9,7 @@ Standard library only.
 """
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -29,6 +30,9 @@ _KEYRING = "/usr/share/keyrings/{}-archive-keyring.gpg"
 # How npm, apt and pip begin the line that says why; what comes last may be where a log is.
 _ERRORS = ("npm error", "npm ERR!", "E:", "ERROR:")
 _MACHINE_STATUS = "/var/lib/dpkg/status"
+
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 
 
 class Unavailable(RuntimeError):
@@ -185,6 +189,11 @@ def _first(root: Path, patterns: Iterable[str]) -> Path | None:
 def _library_folders(root: Path) -> list[Path]:
     found = {path.parent for pattern in ("lib*", "usr/lib*") for path in root.glob(f"{pattern}/**/*.so*")}
     return sorted(path for path in found if "gconv" not in path.parts)
+
+
+def masked(text: str) -> str:
+    """Without the user and password that the address of a private mirror may hold."""
+    return _CREDENTIALS.sub("***@", text)
 
 
 def reason(error: Exception) -> str:

@@ -5,7 +5,6 @@ Three parts, each with its own mark of being done, so that a second run takes no
 """
 
 import hashlib
-import re
 import shutil
 import socket
 import subprocess
@@ -26,7 +25,6 @@ _RETRY_S = 60  # all of a further attempt at mosquitto: `make demo` does not nee
 _NEXT = f"""\
 What was run, and what it said: {_LOG.relative_to(toolchain.ROOT)}
 Run `make setup` again when that is mended: it goes on where it stopped."""
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 _USAGE = """\
 Usage: python -m tools setup
 
@@ -53,18 +51,13 @@ def _run(command: packages.Command, timeout_s: float = _TIMEOUT_S) -> str:
             output = printed.read()
             _write_log(output)
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, Path(command[0]).name, _masked(output))
+        raise subprocess.CalledProcessError(process.returncode, Path(command[0]).name, packages.masked(output))
     return output
 
 
 def _write_log(text: str) -> None:
     with _LOG.open("a") as log:
-        log.write(_masked(text))
-
-
-def _masked(text: str) -> str:
-    """Without the user and password that the address of a private mirror may hold."""
-    return _CREDENTIALS.sub("***@", text)
+        log.write(packages.masked(text))
 
 
 def _wait(process: "subprocess.Popen[bytes]", timeout_s: float) -> None:

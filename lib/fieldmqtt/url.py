@@ -49,9 +49,10 @@ def parse(server, port, user, password, ssl, transport, path):
             ssl = ssl or True
         elif ssl:
             raise ValueError("ssl: mqtts:// or wss://")
-        if transport not in ("tcp", "ws" if scheme[0] == "w" else "tcp"):
+        said = "ws" if scheme[0] == "w" else "tcp"
+        if transport not in ("tcp", said):
             raise ValueError("transport: ws:// or wss://")
-        transport = "ws" if scheme[0] == "w" else "tcp"
+        transport = said
         if user is None:
             user = url_user
             password = url_password if password is None else password

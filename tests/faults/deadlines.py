@@ -33,7 +33,7 @@ from support.certificates import Authority, Pair
 from support.device import Device
 from support.scripted import ScriptedBroker, black_hole
 from support.scripted_ws import ScriptedWebBroker
-from tools import toolchain
+from tools import tables, toolchain
 
 LATE_MS = 100  # a call may be so much later than its deadline
 STEP_MS = 20  # a step, a check_msg(), a pause of another task
@@ -251,14 +251,6 @@ def notes(rows: Iterable[Row]) -> Iterator[str]:
             yield f"{where}: EXCEEDED: {', '.join(row.problems)}"
 
 
-def written(text: str, table: str) -> str:
-    """`text` with the table between its markers. ValueError when they are not there."""
-    begin, end = (text.find(marker) for marker in MARKERS)
-    if begin < 0 or end < begin:
-        raise ValueError(f"no {MARKERS[0]} … {MARKERS[1]}")
-    return f"{text[: begin + len(MARKERS[0])]}\n{table}\n{text[end:]}"
-
-
 def markdown(rows: Iterable[Row]) -> str:
     """The table for a document."""
     lines = [COLUMNS, ("---", "---", *["--:"] * 5), *map(cells, rows)]
@@ -310,7 +302,7 @@ def main(write: Write = False) -> None:
 
 def _write(rows: list[Row]) -> None:
     try:
-        _DOC.write_text(written(_DOC.read_text(encoding="utf-8"), markdown(rows)), encoding="utf-8")
+        _DOC.write_text(tables.written(_DOC.read_text(encoding="utf-8"), MARKERS, markdown(rows)), encoding="utf-8")
     except ValueError as error:
         typer.echo(f"{_DOC.name}: {error}", err=True)
         raise typer.Exit(2) from None

@@ -1,6 +1,5 @@
 """paho at the broker, in the version that a run needs: what it publishes and receives has the properties of MQTT 5."""
 
-import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +8,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from faults.device import numbered
-from support.mosquitto import WAIT_S, Listener, listener
+from support.mosquitto import Listener, listener, listening
 
 _KEPT_S = 3600  # how long the broker keeps a session
 
@@ -24,25 +23,11 @@ def peer(
             yield found
         return
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
-    client.max_queued_messages_set(0)
-    if login:
-        client.username_pw_set(*login)
-    ready: queue.Queue[bool] = queue.Queue()
-    client.on_connect = client.on_subscribe = lambda *_: ready.put(True)
-    result = Listener(client)
     kept = Properties(PacketTypes.CONNECT)
     kept.SessionExpiryInterval = _KEPT_S
-    client.connect("127.0.0.1", port, clean_start=False, properties=kept)
-    client.loop_start()
-    try:
-        ready.get(timeout=WAIT_S)
-        if topics:
-            client.subscribe([(topic, mqtt.SubscribeOptions(2)) for topic in topics])
-            ready.get(timeout=WAIT_S)
-        yield result
-    finally:
-        client.disconnect()
-        client.loop_stop()
+    filters = [(topic, mqtt.SubscribeOptions(2)) for topic in topics]
+    with listening(client, port, filters, login, clean_start=False, properties=kept) as found:
+        yield found
 
 
 def properties(run: int, n: int) -> Properties | None:

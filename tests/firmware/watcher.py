@@ -7,7 +7,7 @@ from typing import Any
 
 import paho.mqtt.client as paho
 
-from support.mosquitto import leave
+from tools.paho_client import leave
 
 PREFIX = "fieldmqtt"
 _RECONNECT_S = 0.2

@@ -24,7 +24,7 @@ from rich.progress import track
 from rich.table import Table
 
 from support.device import Device
-from tools import toolchain
+from tools import tables, toolchain
 
 MARKERS = ("<!-- wear -->", "<!-- /wear -->")
 KINDS = {
@@ -88,14 +88,6 @@ def markdown(columns: Row, rows: list[Row]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def written(text: str, tables: str) -> str:
-    """`text` with the tables between its markers. ValueError when they are not there."""
-    begin, end = (text.find(marker) for marker in MARKERS)
-    if begin < 0 or end < begin:
-        raise ValueError(f"no {MARKERS[0]} … {MARKERS[1]}")
-    return f"{text[: begin + len(MARKERS[0])]}\n{tables}\n{text[end:]}"
-
-
 def _show(console: Console, columns: Row, rows: list[Row]) -> None:
     table = Table(box=box.HEAVY_HEAD if console.is_terminal else box.MARKDOWN)
     for i, name in enumerate(columns):
@@ -105,9 +97,9 @@ def _show(console: Console, columns: Row, rows: list[Row]) -> None:
     console.print(table)
 
 
-def _write(doc: Path, tables: str) -> None:
+def _write(doc: Path, part: str) -> None:
     try:
-        doc.write_text(written(doc.read_text(encoding="utf-8"), tables), encoding="utf-8")
+        doc.write_text(tables.written(doc.read_text(encoding="utf-8"), MARKERS, part), encoding="utf-8")
     except ValueError as error:
         typer.echo(f"{doc.name}: {error}", err=True)
         raise typer.Exit(2) from None
@@ -139,11 +131,11 @@ def main(messages: Messages = 200_000, used: Used = 256, write: Write = False) -
         disable=not console.is_terminal,
     )
     found = list(measuring)
-    tables = [(columns, [row for is_scan, row in found if is_scan == scan]) for columns, scan in ((WEAR, 0), (SCAN, 1))]
-    for columns, rows in tables:
+    parts = [(columns, [row for is_scan, row in found if is_scan == scan]) for columns, scan in ((WEAR, 0), (SCAN, 1))]
+    for columns, rows in parts:
         _show(console, columns, rows)
     if write:
-        _write(_DOC, "\n\n".join(markdown(columns, rows) for columns, rows in tables))
+        _write(_DOC, "\n\n".join(markdown(columns, rows) for columns, rows in parts))
 
 
 if __name__ == "__main__":

@@ -50,18 +50,19 @@ def listen(session, size):
     raise Broken("no end after %d steps for %d bytes" % (len(events), size))
 
 
-def check(data):
-    """Raise unless the client makes of the input what it must."""
+def hear(data, kind, broker, connack):
+    """Have a client of this kind of session hear an input; connack: of inputs that begin behind it.
+
+    Returns the session, what ended it or None, of how many reads and writes out of 100 None came, and of what the
+    reference has to make something: the stream, whether it begins with CONNACK, max_packet.
+    """
     choice = data[0] if data else 0
     stream = bytes(data[1:])
     greeting = choice & 1
     network = {"read_limit": LIMITS[choice >> 1 & 3], "stall": STALLS[choice >> 5 & 1], "seed": choice + 1}
     max_packet = SIZES[choice >> 3 & 3]
-    broker = Broker()
-    broker.answers[CONNECT] = lambda packet: stream if greeting else packets.CONNACK
-    session = Session(
-        broker, network=network, max_packet=max_packet, keepalive=0, timeout=TIMEOUT, auto_reconnect=False
-    )
+    broker.answers[CONNECT] = lambda packet: stream if greeting else connack
+    session = kind(broker, network=network, max_packet=max_packet, keepalive=0, timeout=TIMEOUT, auto_reconnect=False)
     error = None
     try:
         session.connected()
@@ -70,7 +71,13 @@ def check(data):
         listen(session, len(stream))
     except OSError as raised:
         error = raised
-    _compare(session, error, network["stall"], *expected(stream, greeting, max_packet))
+    return session, error, network["stall"], (stream, greeting, max_packet)
+
+
+def check(data):
+    """Raise unless the client makes of the input what it must."""
+    session, error, stall, said = hear(data, Session, Broker(), packets.CONNACK)
+    _compare(session, error, stall, *expected(*said))
 
 
 def _compare(session, error, stalling, messages, answers, refused, online):

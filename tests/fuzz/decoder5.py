@@ -6,10 +6,10 @@ in time. Whatever it sends is well formed. The first byte of an input chooses th
 """
 
 import received5
-from fuzz.decoder import LIMITS, SIZES, STALLS, TIMEOUT, Broken, listen
+from fuzz.decoder import TIMEOUT, Broken, hear
 from fuzz.reference import Malformed, frame
 from support import reference5
-from support.answering import CONNECT, packet_id
+from support.answering import packet_id
 from support.fakenet import split
 from support.session5 import Broker5, Session5
 
@@ -108,26 +108,10 @@ def _expected(stream, greeting, max_packet):
 
 def check(data):
     """Raise unless the client makes of the input what it must."""
-    choice = data[0] if data else 0
-    stream = bytes(data[1:])
-    greeting = choice & 1
-    network = {"read_limit": LIMITS[choice >> 1 & 3], "stall": STALLS[choice >> 5 & 1], "seed": choice + 1}
-    max_packet = SIZES[choice >> 3 & 3]
     broker = Broker5()
     broker.strict = False
-    broker.answers[CONNECT] = lambda packet: stream if greeting else received5.CONNACK
-    session = Session5(
-        broker, network=network, max_packet=max_packet, keepalive=0, timeout=TIMEOUT, auto_reconnect=False
-    )
-    error = None
-    try:
-        session.connected()
-        if not greeting:
-            session.sock.reply(stream)
-        listen(session, len(stream))
-    except OSError as raised:
-        error = raised
-    _compare(session, error, network["stall"], _expected(stream, greeting, max_packet))
+    session, error, stall, said = hear(data, Session5, broker, received5.CONNACK)
+    _compare(session, error, stall, _expected(*said))
 
 
 def _compare(session, error, stalling, expected):

@@ -39,7 +39,6 @@ _LOG = PLACE / "bring.log"
 _PYPROJECT = toolchain.ROOT / "pyproject.toml"
 _TIMEOUT_S = 900
 _NODE_MINIMUM = 20
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 _ELF = b"\x7fELF"
 
 # `erl` as its package has it knows one place only.
@@ -96,9 +95,9 @@ def run(command: packages.Command) -> str:
         errors="replace",
         timeout=_TIMEOUT_S,
     )
-    said = _CREDENTIALS.sub("***@", ran.stdout)
+    said = packages.masked(ran.stdout)
     with _LOG.open("a") as log:
-        log.write(f"\n$ {_CREDENTIALS.sub('***@', ' '.join(map(str, command)))}\n{said}")
+        log.write(f"\n$ {packages.masked(' '.join(map(str, command)))}\n{said}")
     if ran.returncode:
         raise subprocess.CalledProcessError(ran.returncode, Path(command[0]).name, said)
     return ran.stdout
@@ -133,10 +132,14 @@ def _is_program(path: Path) -> bool:
 
 
 def _aedes(place: Path) -> None:
-    _, npm = node()
-    for name in ("package.json", "package-lock.json", ".npmrc"):
-        shutil.copy(NODE_FILES / name, place)
-    run([npm, "ci", "--ignore-scripts", "--prefix", place])
+    npm_install(NODE_FILES, place)
+
+
+def npm_install(folder: Path, place: Path) -> None:
+    """What package-lock.json in the folder pins, into `place`; no script of a package is run."""
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(folder / name, place)
+    run([node()[1], "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", place])
 
 
 def node() -> tuple[Path, Path]:
@@ -171,8 +174,9 @@ def _group_pins() -> str:
     return hashlib.sha256(text[start : text.index("\n# The stubs", start)].encode()).hexdigest()
 
 
-def _node_pins() -> str:
-    return hashlib.sha256((NODE_FILES / "package-lock.json").read_bytes()).hexdigest()
+def npm_pins(folder: Path) -> str:
+    """A mark that changes with the folder's package-lock.json."""
+    return hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
 
 
 _PARTS = {
@@ -180,7 +184,7 @@ _PARTS = {
     for part in (
         Part("mosquitto-2.1", "mosquitto 2.1", _mosquitto),
         Part("rabbitmq", "RabbitMQ and Erlang (70 MB)", _rabbitmq, lambda: _ERL),
-        Part("aedes", "aedes", _aedes, _node_pins, node),
+        Part("aedes", "aedes", _aedes, lambda: npm_pins(NODE_FILES), node),
         Part("amqtt", "amqtt", _environment("interop-amqtt"), _group_pins),
         Part("node", "Node.js", _environment("interop-node"), _group_pins),
     )

@@ -9,7 +9,6 @@ After an edit of ends/package.json:
 and take the `funding` fields out of package-lock.json: they name hosts that are no part of this project.
 """
 
-import hashlib
 import re
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from interop.bring import Part, alone, node, placed, run
+from interop.bring import Part, alone, node, npm_install, npm_pins, placed, run
 from tools import bench_peers, packages, toolchain
 from tools.packages import Unavailable
 
@@ -46,8 +45,8 @@ def paho_c() -> Brought:
 
 def mqttjs() -> Brought:
     """Node.js, and the folder node_modules in which MQTT.js is."""
-    pins = hashlib.sha256((_NPM_PACKAGES / "package-lock.json").read_bytes()).hexdigest
-    modules = placed(Part("ends/npm", "MQTT.js", _npm_install, pins, node)) / "node_modules"
+    part = Part("ends/npm", "MQTT.js", partial(npm_install, _NPM_PACKAGES), partial(npm_pins, _NPM_PACKAGES), node)
+    modules = placed(part) / "node_modules"
     found = re.search(r'"version": "([\d.]+)"', (modules / "mqtt" / "package.json").read_text(encoding="utf-8"))
     if not found:
         raise Unavailable(
@@ -79,13 +78,6 @@ def _debian_package(package: str, minimum: tuple[int, ...], names: tuple[str, ..
     packages.unpack_first(package, minimum, place / "root", run)
     for name in names:
         packages.write_wrapper(place, name)
-
-
-def _npm_install(place: Path) -> None:
-    """What package-lock.json pins; no script of a package is run."""
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(_NPM_PACKAGES / name, place)
-    run([node()[1], "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", place])
 
 
 def _said(program: Path, option: str, pattern: str) -> str:

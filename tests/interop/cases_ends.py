@@ -17,7 +17,8 @@ import paho.mqtt.client as mqtt
 
 from interop.served import MTLS, TCP, TLS, WS, WSS, Endpoint, Served
 from support.device import Device
-from support.mosquitto import WAIT_S, Listener, leave
+from support.mosquitto import WAIT_S, Listener
+from tools.paho_client import leave
 
 _LITERALS = threading.Lock()  # until Python 3.13 literal_eval() raises at random in several threads at a time
 _Context = TypeVar("_Context")

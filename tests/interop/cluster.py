@@ -178,24 +178,18 @@ def two_away(trial: Trial) -> None:
 
 def receiver_away(trial: Trial) -> None:
     """The receiver is away, its node is killed, the receiver comes to another one; then the node comes back"""
-    _leave_and_lose(trial)
-    trial.receive(ready=False)
-    trial.go_on()
+    node_gone(trial)
     trial.bring_back(0)
 
 
 def node_gone(trial: Trial) -> None:
     """The same, but the node never comes back, as when its disk is broken"""
-    _leave_and_lose(trial)
-    trial.receive(ready=False)
-    trial.go_on()
-
-
-def _leave_and_lose(trial: Trial) -> None:
     trial.begin()
     trial.leave()
     trial.go_on()
     trial.kill(0)
+    trial.receive(ready=False)
+    trial.go_on()
 
 
 SCENARIOS: tuple[Callable[[Trial], None], ...] = (one_after_the_other, two_away, receiver_away, node_gone)
@@ -228,11 +222,6 @@ def measured(queues: tuple[str, ...] = QUEUES, say: Callable[[str], None] = lamb
 def markdown(outcomes: list[Outcome]) -> str:
     """A table for a document."""
     return tables.markdown(_HEAD, [each.row() for each in outcomes], numbers_from=2)
-
-
-def table(say: Callable[[str], None] = lambda text: None) -> str:
-    """Measure, and make what stands in docs/brokers.md. Raises Unavailable without RabbitMQ."""
-    return page(measured(say=say))
 
 
 def page(outcomes: list[Outcome]) -> str:

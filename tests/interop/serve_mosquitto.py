@@ -9,7 +9,7 @@ from pathlib import Path
 from interop.differences import mosquitto
 from interop.served import MTLS, WS, WSS, Endpoint
 from interop.serving import Local
-from tools.broker import _hashed
+from tools.broker import write_passwords
 
 _QUEUED = 5000  # messages that may wait for a client which is away, or slow
 
@@ -30,10 +30,7 @@ class Mosquitto(Local):
         self.login = ("device", secrets.token_urlsafe(12))
 
     def prepare(self) -> None:
-        passwords = self.folder / "passwords"
-        passwords.touch(0o600)
-        if self.login:
-            passwords.write_text(f"{self.login[0]}:{_hashed(self.login[1])}\n")
+        write_passwords(self.folder / "passwords", dict([self.login] if self.login else []))
         lines = self.general()
         for end in self.endpoints.values():
             lines += self.listener(end)

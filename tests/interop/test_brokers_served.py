@@ -24,10 +24,11 @@ from interop.serve_mosquitto import AwsStandIn, Mosquitto
 from interop.serve_rabbitmq import Mapper, Node, settings
 from interop.served import MTLS, TCP, WSS, Endpoint
 from support.certificates import Certificates
-from support.mosquitto import leave, listener
+from support.mosquitto import listener
 from tools import tables, toolchain
 from tools.broker import BrokerError
 from tools.packages import Unavailable
+from tools.paho_client import leave
 
 _END_S = 20
 

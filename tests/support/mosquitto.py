@@ -4,12 +4,13 @@ import queue
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import paho.mqtt.client as mqtt
 
 from tools.broker import Broker
+from tools.paho_client import leave
 
 WAIT_S = 15.0
 
@@ -43,13 +44,6 @@ class Listener:
     def publish(self, topic: str, payload: str | bytes, **options: Any) -> None:
         """Publish, and return when the broker has it."""
         self.client.publish(topic, payload, **options).wait_for_publish(WAIT_S)
-
-
-def leave(client: mqtt.Client) -> None:
-    """Disconnect, and end paho's thread."""
-    client.disconnect()
-    with suppress(AttributeError):  # paho 2.2 asks whether its thread is there, which may end before it is joined
-        client.loop_stop()
 
 
 def store(broker: Broker) -> None:

@@ -12,8 +12,8 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from support.certificates import Certificates
-from support.mosquitto import leave
 from tools.broker import Broker, BrokerError, Tls
+from tools.paho_client import leave
 
 _WAIT_S = 5
 

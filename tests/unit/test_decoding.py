@@ -1,7 +1,8 @@
 """Every packet of the broker: whole, cut at every byte, ending at every byte, and malformed."""
 
 import packets
-from support.answering import CONNECT, PUBLISH, PUBREL, SUBSCRIBE, UNSUBSCRIBE, Broker
+from support.answering import SUBSCRIBE, Broker
+from support.malformed import met, silent
 from support.session import Session, raised
 
 _BIG = {"max_packet": 20000}
@@ -145,32 +146,8 @@ def test_tolerated():
 
 def _enter(state, received, **network):
     """Bring a session into one of the states that `packets.MALFORMED` names, receive, return (session, exception)."""
-    broker = Broker()
-    for packet_type in (PUBLISH, SUBSCRIBE, UNSUBSCRIBE, PUBREL):
-        broker.answers[packet_type] = None
-    session = Session(broker, auto_reconnect=False, network=network)
-    client = session.client
-    if state == "connecting":
-        broker.answers[CONNECT] = lambda packet: received
-        return session, _error_of(client.connect)
-    client.connect()
-    if state in ("subscribing", "unsubscribing"):
-        getattr(client, state[:-3] + "e")("t", wait=False)
-    elif state in ("publishing 1", "publishing 2"):
-        client.publish("t", "hi", qos=int(state[-1]), wait=False)
-    elif state == "releasing":
-        client.publish("t", "hi", qos=2, wait=False)
-        session.sock.reply(packets.PUBREC)
-    session.pump(20)
-    session.sock.reply(received)
-    return session, _error_of(client.wait_msg, 5)
-
-
-def _error_of(call, *arguments):
-    try:
-        call(*arguments)
-    except Exception as error:
-        return error
+    session = Session(silent(Broker()), auto_reconnect=False, network=network)
+    return session, met(session, state, received)
 
 
 def _wrong_about(session, error):

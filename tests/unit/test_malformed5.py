@@ -3,45 +3,20 @@
 import malformed5
 import received5
 from support import reference5
-from support.answering import CONNECT, PUBLISH, PUBREL, SUBSCRIBE, UNSUBSCRIBE
+from support.answering import CONNECT
+from support.malformed import BEFORE_CONNACK, met, silent
 from support.session import raised
 from support.session5 import Broker5, Session5
-
-_QUIET_STATES = ("connecting", "authenticating")
 
 
 def _enter(state, received, settings, **network):
     """Bring a session into one of the states of the corpus, receive, return (session, exception)."""
-    broker = Broker5()
-    for packet_type in (PUBLISH, SUBSCRIBE, UNSUBSCRIBE, PUBREL):
-        broker.answers[packet_type] = None
     values = {"auto_reconnect": False, "network": network}
     values.update(settings)
     if state == "authenticating":
         values["auth"] = b"one"
-    session = Session5(broker, **values)
-    client = session.client
-    if state in _QUIET_STATES:
-        broker.answers[CONNECT] = lambda packet: received
-        return session, _error_of(client.connect)
-    client.connect()
-    if state in ("subscribing", "unsubscribing"):
-        getattr(client, state[:-3] + "e")("t", wait=False)
-    elif state in ("publishing 1", "publishing 2"):
-        client.publish("t", "hi", qos=int(state[-1]), wait=False)
-    elif state == "releasing":
-        client.publish("t", "hi", qos=2, wait=False)
-        session.sock.reply(b"\x50\x02\x00\x01")
-    session.pump(20)
-    session.sock.reply(received)
-    return session, _error_of(client.wait_msg, 5)
-
-
-def _error_of(call, *arguments):
-    try:
-        call(*arguments)
-    except Exception as error:
-        return error
+    session = Session5(silent(Broker5()), **values)
+    return session, met(session, state, received)
 
 
 def _wrong_about(session, error, state, codes, quiet):
@@ -55,7 +30,7 @@ def _wrong_about(session, error, state, codes, quiet):
     if session.network.open_sockets() or session.client.isconnected():
         return "connection not closed"
     farewells = [(fields["code"], fields["properties"]) for fields in session.broker.said("DISCONNECT")]
-    if farewells != [(error.reason_code, {})] and not (farewells == [] and (state in _QUIET_STATES or quiet)):
+    if farewells != [(error.reason_code, {})] and not (farewells == [] and (state in BEFORE_CONNACK or quiet)):
         return "DISCONNECT %s" % farewells
     return None
 
